@@ -1,0 +1,45 @@
+# Everything is set up in .venv by the first target that needs it; a second run installs nothing.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+# Two test processes share two cores: each computes with one thread.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: quickstart test test-slow notebooks lint format
+
+quickstart: $(RUNTIME)
+	$(BIN)/sciflow bench run benchmarks/quickstart.yaml
+
+test: lint
+	$(ONE_THREAD) SCIFLOW_TINY=1 $(BIN)/pytest -n 2 -m "not slow" $(if $(NOTEBOOKS),--nbmake) tests $(NOTEBOOKS)
+
+test-slow: $(DEV)
+	$(ONE_THREAD) $(BIN)/pytest -n 2 -m slow tests
+
+notebooks: $(DEV)
+	$(if $(NOTEBOOKS),$(BIN)/pytest --nbmake --overwrite --nbmake-timeout=1800 $(NOTEBOOKS))
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy sciflow
+	$(BIN)/lint-imports
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e ".[dev]"
+	@touch $(RUNTIME) $@

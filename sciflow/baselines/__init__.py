@@ -1,0 +1,26 @@
+"""Classical methods: what a network has to beat. Each one is imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sciflow.core.registry import Registry
+
+if TYPE_CHECKING:
+    from sciflow.core.method import Method
+
+methods: Registry[type[Method]] = Registry("method", "sciflow.methods")
+methods.add("persistence", "sciflow.baselines.persistence:Persistence", summary="holds the last context frame")
+methods.add("nearest", "sciflow.baselines.nearest:Nearest", summary="nearest training case, at the same time")
+methods.add(
+    "interpolation",
+    "sciflow.baselines.interpolation:Interpolation",
+    summary="interpolation in the case parameters, at the same time",
+)
+methods.add("pod-ridge", "sciflow.baselines.pod_ridge:PodRidge", summary="POD and a ridge map of its coefficients")
+methods.add(
+    "pod-gp", "sciflow.baselines.pod_gp:PodGaussianProcess", summary="POD and a Gaussian process, with variance"
+)
+methods.add("coarse-solver", "sciflow.baselines.coarse:CoarseSolver", summary="the reference solver on a coarser grid")
+
+__all__ = ["methods"]

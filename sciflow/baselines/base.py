@@ -1,0 +1,128 @@
+"""What all baselines share: keyword options, storage as arrays and JSON, and the way from data sets to arrays."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import xarray as xr
+
+from sciflow.core import Forecast, InputError, Method, Query, atomic_path
+
+if TYPE_CHECKING:
+    from sciflow.data import Dataset
+
+SPACE = ("z", "y", "x")
+
+
+class Baseline(Method):
+    """A classical method. Options are explicit keywords of the constructor, stored under their own names.
+
+    Subclasses keep what they learn in `state` (JSON values) and `arrays` (NumPy arrays), which are all that is stored.
+    """
+
+    seeded: ClassVar[bool] = False  # whether `seed` changes the result; if not, one seed is enough
+    learns: ClassVar[bool] = True  # whether fit must come before predict
+
+    def __init__(self) -> None:
+        self.state: dict[str, Any] = {}
+        self.arrays: dict[str, np.ndarray] = {}
+
+    @abstractmethod
+    def forecast(self, query: Query) -> Forecast:
+        """Answer a query; called by `predict` once the method is fitted."""
+
+    def predict(self, query: Query | Dataset) -> Forecast:
+        """Forecast a query, or a data set from its first frame over all later ones.
+
+        Raises:
+            InputError: the method is not fitted, or the query does not match what it was fitted on.
+        """
+        if self.learns and not self.state:
+            raise InputError(f"The method '{self.name}' is not fitted; call fit(train) before predict.")
+        return self.forecast(as_query(query))
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's keywords and their values."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``method.json`` (name, options, state) and ``arrays.safetensors``."""
+        from safetensors.numpy import save_file
+
+        text = json.dumps({"method": self.name, "config": self.config(), "state": self.state}, indent=1)
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            (temporary / "method.json").write_text(text, encoding="utf-8")
+            arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+            save_file(arrays, temporary / "arrays.safetensors")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the folder holds no method of this kind.
+        """
+        from safetensors.numpy import load_file
+
+        path = Path(folder)
+        try:
+            stored = json.loads((path / "method.json").read_text(encoding="utf-8"))
+            arrays = load_file(path / "arrays.safetensors")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} holds no saved method: {error}.") from error
+        if stored.get("method") != cls.name:
+            raise InputError(f"{path} holds the method '{stored.get('method')}', not '{cls.name}'.")
+        method = cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in stored["config"].items()}
+        )
+        method.state, method.arrays = stored["state"], arrays
+        return method
+
+    def cost(self) -> dict[str, float]:
+        """Numbers stored, as ``parameters``."""
+        return {"parameters": float(sum(array.size for array in self.arrays.values()))}
+
+
+def as_query(query: Query | Dataset) -> Query:
+    """A data set as the query for all frames after its first."""
+    if isinstance(query, Query):
+        return query
+    from sciflow.data import query as make_query
+
+    return make_query(query, [0], 1, int(np.min(query.lengths)) - 1)
+
+
+def field_names(context: xr.Dataset) -> list[str]:
+    """Fields of a query's context: its time-dependent variables."""
+    return [str(name) for name, variable in context.data_vars.items() if {"case", "time"} <= set(variable.dims)]
+
+
+def to_array(data: xr.Dataset, fields: list[str]) -> np.ndarray:
+    """Fields stacked as float64 [case, time, C, *S]; solid cells are 0.
+
+    Raises:
+        InputError: a field is missing.
+    """
+    missing = [name for name in fields if name not in data]
+    if missing:
+        raise InputError(f"The query lacks the field '{missing[0]}' that the method was fitted on.")
+    axes = [axis for axis in SPACE if axis in data.dims]
+    stacked = np.stack([data[name].transpose("case", "time", *axes).values for name in fields], axis=2)
+    return np.nan_to_num(stacked.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
+
+
+def to_fields(array: np.ndarray, query: Query, fields: list[str]) -> xr.Dataset:
+    """[case, time, C, *S] as fields in physical units with the query's grid."""
+    axes = [axis for axis in SPACE if axis in query.context.dims]
+    coords = {axis: query.context[axis] for axis in axes if axis in query.context.coords}
+    variables = {
+        name: (("case", "time", *axes), array[:, :, index], dict(query.context[name].attrs))
+        for index, name in enumerate(fields)
+    }
+    return xr.Dataset(variables, coords=coords)

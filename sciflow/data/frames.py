@@ -1,0 +1,91 @@
+"""Frames read straight from their place in the file, without HDF5's work for each slice."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, final
+
+import h5py
+import numpy as np
+
+from sciflow.core.errors import InputError
+from sciflow.data.handle import Handle
+
+
+@final
+class FrameMap:
+    """Where each frame of some fields lies in an uncompressed file, as byte offsets [case, time, field].
+
+    A chunk that is stored uncompressed is a plain run of bytes, and whole frames follow one another in it. Knowing
+    the offsets, a frame costs one system call; h5py needs about five times as long to set up a slice of 16 KiB.
+    """
+
+    def __init__(self, handle: Handle, offsets: np.ndarray, shape: tuple[int, ...]) -> None:
+        self._handle = handle
+        self._offsets = offsets
+        self._shape = shape
+
+    @classmethod
+    def of(cls, handle: Handle, fields: list[str], lengths: np.ndarray) -> FrameMap | None:
+        """The map, or None where it does not apply: compressed, another number format, or frames not stored.
+
+        Args:
+            handle: the file.
+            fields: names of variables with the dimensions (case, time, *space).
+            lengths: valid frames of each case in the file.
+        """
+        file = handle.file
+        if not hasattr(os, "preadv") or file.userblock_size:
+            return None
+        tables = [_offsets(file[name]) for name in fields]
+        if any(table is None for table in tables):
+            return None
+        offsets = np.stack([table for table in tables if table is not None], axis=-1)
+        valid = np.arange(offsets.shape[1]) < lengths[:, None]
+        if (offsets[valid] < 0).any():
+            return None
+        return cls(handle, offsets, file[fields[0]].shape[2:])
+
+    def read(self, cases: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Frames [B, T, C, *S], float32.
+
+        Args:
+            cases: [B] indices into the file.
+            frames: [B, T] frame numbers, all of them valid.
+
+        Raises:
+            InputError: the file ends before a frame does.
+        """
+        places = self._offsets[cases[:, None], frames]
+        out = np.empty((*places.shape, *self._shape), np.float32)
+        size = 4 * int(np.prod(self._shape))
+        whole = memoryview(out).cast("B")
+        descriptor = self._handle.descriptor
+        begin = 0
+        for place in places.ravel().tolist():
+            if os.preadv(descriptor, [whole[begin : begin + size]], place) != size:
+                raise InputError(f"The file {self._handle.path} is truncated; copy or generate it again.")
+            begin += size
+        return out
+
+
+def _offsets(variable: h5py.Dataset) -> np.ndarray | None:
+    """Byte offsets of the frames [case, time], -1 where none is stored; None if chunks are not plain float32 frames."""
+    shape, chunks = variable.shape, variable.chunks
+    plain = variable.dtype == np.dtype("<f4") and np.dtype("f4") == np.dtype("<f4")
+    if not plain or chunks is None or chunks[0] != 1 or chunks[2:] != shape[2:]:
+        return None
+    if variable.id.get_create_plist().get_nfilters():
+        return None
+    table = np.full((shape[0], -(-shape[1] // chunks[1])), -1, np.int64)
+
+    def note(chunk: Any) -> None:
+        case, time = chunk.chunk_offset[:2]
+        if case < shape[0] and time < shape[1]:
+            table[case, time // chunks[1]] = chunk.byte_offset
+
+    variable.id.chunk_iter(note)
+    frame = 4 * int(np.prod(shape[2:]))
+    within = np.arange(chunks[1]) * frame
+    offsets = np.where(table[:, :, None] < 0, -1, table[:, :, None] + within)
+    return offsets.reshape(shape[0], -1)[:, : shape[1]]

@@ -1,0 +1,170 @@
+"""Normalisation of fields, parameters, signals and time steps, fitted on the training cases alone."""
+
+from __future__ import annotations
+
+from typing import Any, Self, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sciflow.core.errors import InputError
+from sciflow.data.moments import Moments
+from sciflow.data.reader import Dataset
+
+_CONSTANT = 1e-7  # relative spread below which float32 values count as equal
+
+
+@final
+class Normaliser(nn.Module):
+    """Affine maps between physical units and numbers of order one.
+
+    With the characteristic scale s of a field in its case (1 if none is declared), and mean and standard deviation over
+    fluid cells, valid frames and training cases::
+
+        encode:            z = (x / s - mean) / std
+        encode_increment:  z = (d / s) / std_increment        d = x(t + step) - x(t)
+        parameters:        z = (p - mean) / std               of log p for parameters with scale "log"; constant: 0
+        signals:           z = (g - mean) / std               constant: 0
+        time:              z = (dt / time_scale) / mean       about 1
+
+    The numbers are float32 buffers, so they move with the device and are saved in the state dict.
+
+    Args:
+        fields: names of the fields, C.
+        parameters: scale ("linear" or "log") by name, P.
+        signals: names of the signals, G.
+    """
+
+    mean: Tensor
+    std: Tensor
+    std_increment: Tensor
+    parameter_mean: Tensor
+    parameter_factor: Tensor
+    signal_mean: Tensor
+    signal_factor: Tensor
+    time_mean: Tensor
+    logarithmic: Tensor
+
+    def __init__(self, fields: list[str], parameters: dict[str, str], signals: list[str]) -> None:
+        super().__init__()
+        self.fields, self.parameter_scales, self.signal_names = list(fields), dict(parameters), list(signals)
+        sizes = {"mean": len(fields), "std": len(fields), "std_increment": len(fields), "time_mean": ()}
+        sizes |= {"parameter_mean": len(parameters), "parameter_factor": len(parameters)}
+        sizes |= {"signal_mean": len(signals), "signal_factor": len(signals)}
+        for name, size in sizes.items():
+            self.register_buffer(name, torch.zeros(size) if "mean" in name and name != "time_mean" else torch.ones(size))
+        logarithmic = torch.tensor([scale == "log" for scale in parameters.values()], dtype=torch.bool)
+        self.register_buffer("logarithmic", logarithmic, persistent=False)
+
+    @classmethod
+    def fit(cls, dataset: Dataset, *, step: int = 1) -> Self:
+        """Measure the training cases in one pass over the file; about 64 MiB of memory.
+
+        Args:
+            dataset: the training cases, and no others.
+            step: distance between the frames of a window, for increments and time steps.
+
+        Raises:
+            InputError: no case has ``step + 1`` frames, or a valid frame holds NaN or infinity.
+        """
+        if int(dataset.lengths.max()) <= step:
+            raise InputError(
+                f"The normaliser needs a case with at least {step + 1} frames; the longest has {dataset.lengths.max()}."
+            )
+        scales = {name: str(dataset.header[name].attrs.get("scale", "linear")) for name in dataset.parameters}
+        fitted = cls(dataset.fields, scales, dataset.signals)
+        states, increments = _field_moments(dataset, step)
+        varies = states.std > _CONSTANT * np.abs(states.mean)
+        moves = increments.std > 0
+        fitted._set(mean=states.mean, std=np.where(varies, states.std, 1), std_increment=np.where(moves, increments.std, 1))
+        values = dataset.parameter_values()
+        logarithmic = np.array([scale == "log" for scale in scales.values()], bool)
+        values[:, logarithmic] = np.log(values[:, logarithmic])
+        mean, factor = _standard(values)
+        fitted._set(parameter_mean=mean, parameter_factor=factor)
+        valid = np.arange(dataset.frame_count) < dataset.lengths[:, None]
+        mean, factor = _standard(dataset.signal_values()[valid])
+        fitted._set(signal_mean=mean, signal_factor=factor)
+        spacing = (dataset.case_times[:, step:] - dataset.case_times[:, :-step]) / step
+        fitted._set(time_mean=np.asarray((spacing / dataset.time_scales()[:, None])[valid[:, step:]].mean()))
+        return fitted
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A normaliser of these names; its numbers then come from ``load_state_dict``."""
+        return cls(config["fields"], config["parameters"], config["signals"])
+
+    def config(self) -> dict[str, Any]:
+        """Names and scales, as JSON values."""
+        return {"fields": self.fields, "parameters": self.parameter_scales, "signals": self.signal_names}
+
+    def encode(self, x: Tensor, scale: Tensor) -> Tensor:
+        """Fields [B, T, C, \\*S] in physical units, with their scales [B, C], to normalised ones."""
+        return (x / _like(scale, x) - _channel(self.mean, x)) / _channel(self.std, x)
+
+    def decode(self, z: Tensor, scale: Tensor) -> Tensor:
+        """The inverse of `encode`."""
+        return (z * _channel(self.std, z) + _channel(self.mean, z)) * _like(scale, z)
+
+    def encode_increment(self, d: Tensor, scale: Tensor) -> Tensor:
+        """Differences [B, T, C, \\*S] between frames one step apart to normalised ones."""
+        return d / _like(scale, d) / _channel(self.std_increment, d)
+
+    def decode_increment(self, z: Tensor, scale: Tensor) -> Tensor:
+        """The inverse of `encode_increment`."""
+        return z * _channel(self.std_increment, z) * _like(scale, z)
+
+    def parameters(self, recurse: Any = True) -> Any:
+        """Case parameters [B, P] to normalised ones; without a tensor, the iterator of ``nn.Module.parameters``."""
+        if not isinstance(recurse, Tensor):
+            return super().parameters(recurse)
+        logarithm = recurse.clamp(min=torch.finfo(recurse.dtype).tiny).log()
+        return (torch.where(self.logarithmic, logarithm, recurse) - self.parameter_mean) * self.parameter_factor
+
+    def signals(self, s: Tensor) -> Tensor:
+        """Signals [..., G] to normalised ones."""
+        return (s - self.signal_mean) * self.signal_factor
+
+    def time(self, dt: Tensor, time_scale: Tensor) -> Tensor:
+        """Time steps [B] in seconds, with characteristic times [B], to multiples of the mean training step."""
+        return dt / time_scale / self.time_mean
+
+    def _set(self, **values: np.ndarray) -> None:
+        for name, value in values.items():
+            getattr(self, name).copy_(torch.from_numpy(np.asarray(value, np.float32)))
+
+
+def _field_moments(dataset: Dataset, step: int) -> tuple[Moments, Moments]:
+    """Moments of the fields and of their increments, in the scales of each case, over fluid cells."""
+    states, increments = Moments(len(dataset.fields)), Moments(len(dataset.fields))
+    scales, masks = dataset.field_scales(), dataset.mask_values()
+    for position, begin, block in dataset.blocks(overlap=step):
+        values = block.reshape(*block.shape[:2], -1).astype(np.float64) / scales[position][:, None]
+        if masks is not None:
+            values = values[:, :, masks[position if len(masks) > 1 else 0].ravel()]
+        if not np.isfinite(values).all():
+            frame = begin + int(np.argmin(np.isfinite(values).all(axis=(1, 2))))
+            raise InputError(f"The data holds NaN or infinity in case {dataset.cases[position]}, frame {frame}.")
+        last = begin + len(block) == dataset.lengths[position]
+        states.add(values if last else values[:-step])
+        increments.add(values[step:] - values[:-step])
+    return states, increments
+
+
+def _standard(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and 1 / standard deviation of the columns of [N, K]; 0 for a constant column."""
+    if values.shape[1] == 0:
+        return np.zeros(0), np.zeros(0)
+    constant = np.ptp(values, axis=0) <= _CONSTANT * np.abs(values).max(axis=0)
+    return values.mean(axis=0), np.where(constant, 0.0, 1 / np.where(constant, 1.0, values.std(axis=0)))
+
+
+def _like(scale: Tensor, fields: Tensor) -> Tensor:
+    """Scales [B, C] shaped to multiply [B, T, C, *S]."""
+    return scale.reshape(scale.shape[0], 1, scale.shape[1], *[1] * (fields.ndim - 3))
+
+
+def _channel(values: Tensor, fields: Tensor) -> Tensor:
+    """Numbers [C] shaped to multiply [B, T, C, *S]."""
+    return values.reshape(-1, *[1] * (fields.ndim - 3))

@@ -1,0 +1,100 @@
+"""Questions to a forecasting method, and the right answers, from the cases of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from sciflow.core.errors import InputError
+from sciflow.core.method import Query
+from sciflow.data.reader import Dataset
+from sciflow.data.schema import BOOKKEEPING, length_name
+
+
+def query(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *, step: int = 1) -> Query:
+    """Ask for the frames after ``frames_in`` context frames, from every start in every case.
+
+    Args:
+        dataset: the cases.
+        starts: frame indices at which the contexts begin, the same in all cases.
+        frames_in: context frames, T_in.
+        steps: frames asked for, T_out.
+        step: distance between frames.
+
+    Returns:
+        A query with cases x starts entries, all starts of a case together. Coordinates on ``case``: parameters,
+        coefficients, scales, ``source_case`` (index into the file) and ``start``.
+
+    Raises:
+        InputError: a case has too few valid frames, or a number is not positive.
+    """
+    offsets = _offsets(dataset, starts, frames_in, steps, step)
+    context = _frames(dataset, starts, offsets[:frames_in])
+    position, frames = _places(dataset, starts, offsets)
+    times = dataset.case_times[position[:, None], frames]
+    header = dataset.header
+    if "mask" in header:
+        context["mask"] = header["mask"].isel(case=position) if "case" in header["mask"].dims else header["mask"]
+    signals = {name: dataset.signal_values(name)[position[:, None], frames, 0] for name in dataset.signals}
+    return Query(context, times[:, :frames_in], times[:, frames_in:], signals)
+
+
+def truth(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *, step: int = 1) -> xr.Dataset:
+    """The frames that `query` with the same arguments asks for: fields (case, time, \\*space) as stored.
+
+    Raises:
+        InputError: as for `query`.
+    """
+    return _frames(dataset, starts, _offsets(dataset, starts, frames_in, steps, step)[frames_in:])
+
+
+def _offsets(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, step: int) -> np.ndarray:
+    """Frame numbers relative to a start, after checking that they exist in every case."""
+    for name, value in (("frames_in", frames_in), ("steps", steps), ("step", step)):
+        if value < 1:
+            raise InputError(f"The {name} of a query is {value}; expected at least 1.")
+    if len(starts) == 0 or min(starts) < 0:
+        raise InputError(f"A query needs start frames of 0 or more, not {list(starts)}.")
+    offsets = np.arange(frames_in + steps) * step
+    needed = max(starts) + int(offsets[-1]) + 1
+    short = np.flatnonzero(dataset.lengths < needed)
+    if short.size:
+        raise InputError(
+            f"The case {dataset.cases[short[0]]} has {dataset.lengths[short[0]]} valid frames; {frames_in} context frames "
+            f"and {steps} steps from frame {max(starts)} need {needed}: start earlier, ask for fewer, or select cases."
+        )
+    return offsets
+
+
+def _places(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Position of the case of each entry [Q], and its frame numbers [Q, T]."""
+    position = np.repeat(np.arange(len(dataset)), len(starts))
+    return position, np.tile(np.asarray(starts), len(dataset))[:, None] + offsets
+
+
+def _frames(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.Dataset:
+    """Fields at ``starts`` + ``offsets`` of every case, with everything about the cases but time."""
+    position, frames = _places(dataset, starts, offsets)
+    begin, end = int(frames.min()), int(frames.max()) + 1
+    relative = np.asarray(starts)[:, None] + offsets - begin
+    blocks = [dataset.frames(int(case), begin, end)[relative] for case in dataset.cases]
+    values = np.concatenate(blocks)  # [Q, T, C, *S]
+    header = dataset.header
+    dims = ("case", "time", *dataset.space)
+    fields = {
+        name: (dims, values[:, :, channel], _attributes(dataset, name)) for channel, name in enumerate(dataset.fields)
+    }
+    own = {name: header[name] for name in dataset.space}
+    skipped = (*(name for name in BOOKKEEPING if name not in dataset.parameters), length_name(header))
+    for name, coordinate in header.coords.items():
+        if coordinate.dims == ("case",) and name not in skipped:
+            own[str(name)] = ("case", coordinate.values[position], dict(coordinate.attrs))
+    own["source_case"] = ("case", dataset.cases[position])
+    own["start"] = ("case", frames[:, 0] - int(offsets[0]))
+    return xr.Dataset(fields, own, dataset.attrs)
+
+
+def _attributes(dataset: Dataset, name: str) -> dict[str, object]:
+    return dict(dataset.source.specs[name].attrs)

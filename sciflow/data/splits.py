@@ -1,0 +1,186 @@
+"""Splits of a data set by case: drawn once, named, stored in the file outside the hashed values.
+
+A split maps parts ("train", "valid", "test", or names of your own) to indices of cases::
+
+    data = data.with_split(random(data, counts={"train": 22, "valid": 3, "test": 7}, seed=0, interior="Re"))
+    data = data.with_split(extrapolate(data, "Re", fraction=0.2), name="extrapolate")
+    data.train, data.split("extrapolate")["test"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sciflow.core.errors import InputError, near
+
+if TYPE_CHECKING:
+    from sciflow.data.reader import Dataset
+
+Split = dict[str, list[int]]
+FRACTIONS = {"train": 0.7, "valid": 0.1, "test": 0.2}
+
+
+def random(
+    cases: int | Dataset,
+    fractions: Mapping[str, float] | None = None,
+    *,
+    counts: Mapping[str, int] | None = None,
+    seed: int = 0,
+    interior: str | Sequence[str] = (),
+) -> Split:
+    """Cases dealt out at random.
+
+    Args:
+        cases: their number, or a data set.
+        fractions: share of each part, adding up to 1; by default 0.7 train, 0.1 valid, 0.2 test.
+        counts: number of cases of each part instead, adding up to all cases.
+        seed: the same seed draws the same split.
+        interior: names of case parameters in which all other parts must lie inside the training range, so that testing
+            interpolates: the cases with the lowest and highest value of each are put into "train". Needs a data set.
+
+    Raises:
+        InputError: a part would be empty, the numbers do not add up, or a parameter does not exist.
+    """
+    indices = np.arange(cases) if isinstance(cases, int) else np.asarray(cases.cases)
+    sizes = _sizes(len(indices), fractions, counts)
+    names = [interior] if isinstance(interior, str) else list(interior)
+    fixed = np.zeros(len(indices), bool)
+    if names:
+        if isinstance(cases, int):
+            raise InputError("The option interior needs the parameters of a data set; give the data set, not a number.")
+        if sizes.get("train", 0) == 0:
+            raise InputError("The option interior needs a part called 'train'.")
+        for name in names:
+            values = _values(cases, name)
+            fixed[[int(np.argmin(values)), int(np.argmax(values))]] = True
+        if fixed.sum() > sizes["train"]:
+            raise InputError(
+                f"The part 'train' has {sizes['train']} cases, but {int(fixed.sum())} are needed to enclose the others "
+                f"in {', '.join(names)}; make it larger."
+            )
+    drawn = np.random.default_rng(seed).permutation(indices[~fixed])
+    parts: Split = {}
+    begin = 0
+    for part, size in sizes.items():
+        own = indices[fixed] if part == "train" else indices[:0]
+        end = begin + size - len(own)
+        parts[part] = sorted(int(case) for case in (*own, *drawn[begin:end]))
+        begin = end
+    return parts
+
+
+def extrapolate(
+    dataset: Dataset,
+    parameter: str,
+    *,
+    fraction: float = 0.2,
+    threshold: float | None = None,
+    side: Literal["high", "low"] = "high",
+    valid: float = 0.1,
+    seed: int = 0,
+) -> Split:
+    """Test cases whose parameter lies strictly outside the range of all others.
+
+    Args:
+        dataset: the cases.
+        parameter: name of a case parameter.
+        fraction: share of the cases to test on, those with the most extreme values; cases of equal value stay together.
+        threshold: test on all values beyond this one instead (above it for "high", below it for "low").
+        side: which end of the parameter's range is tested.
+        valid: share of the remaining cases for validation, drawn at random; 0 for no such part.
+        seed: for that draw.
+
+    Raises:
+        InputError: a part would be empty, or the parameter does not exist.
+    """
+    if side not in ("high", "low"):
+        raise InputError(f"The side of an extrapolation is {side!r}; expected 'high' or 'low'.")
+    if not 0 < fraction < 1 or not 0 <= valid < 1:
+        raise InputError(f"The shares must lie between 0 and 1; given are fraction={fraction} and valid={valid}.")
+    sign = 1.0 if side == "high" else -1.0
+    values = sign * _values(dataset, parameter)
+    if threshold is None:
+        wanted = max(1, round(fraction * len(values)))
+        limit = float(np.sort(values)[-wanted - 1]) if wanted < len(values) else float(values.max())
+    else:
+        limit = sign * threshold
+    test = values > limit
+    if not test.any() or test.all():
+        raise InputError(
+            f"The split by '{parameter}' leaves no case for {'testing' if not test.any() else 'training'}; its values "
+            f"run from {sign * values.min():g} to {sign * values.max():g}."
+        )
+    kept = np.random.default_rng(seed).permutation(dataset.cases[~test])
+    count = round(valid * len(kept)) if valid == 0 else max(1, round(valid * len(kept)))
+    parts = {"train": kept[count:], "valid": kept[:count], "test": dataset.cases[test]}
+    if not len(parts["train"]):
+        raise InputError(f"The split by '{parameter}' leaves no case for training; lower valid or fraction.")
+    return {part: sorted(int(case) for case in cases) for part, cases in parts.items() if len(cases)}
+
+
+def checked(parts: Mapping[str, Sequence[int] | np.ndarray], cases: int, where: str = "The split") -> Split:
+    """A split as plain lists, after making sure that it can be used.
+
+    Raises:
+        InputError: the first of `violations`.
+    """
+    found = violations(parts, cases, where)
+    if found:
+        raise InputError(found[0])
+    return {str(part): [int(case) for case in own] for part, own in parts.items()}
+
+
+def violations(parts: Mapping[str, Sequence[int] | np.ndarray], cases: int, where: str = "The split") -> list[str]:
+    """What is wrong with a split of ``cases`` cases, one sentence each."""
+    if not parts:
+        return [f"{where} has no parts; give at least 'train' and 'test'."]
+    found = []
+    owner: dict[int, str] = {}
+    for part, own in parts.items():
+        indices = np.asarray(own)
+        if indices.size == 0:
+            found.append(f"{where} has no case in its part '{part}'; leave the part out or give it cases.")
+            continue
+        if indices.ndim != 1 or indices.dtype.kind not in "iu":
+            found.append(f"{where} must list integer indices of cases in its part '{part}'.")
+            continue
+        outside = indices[(indices < 0) | (indices >= cases)]
+        if outside.size:
+            found.append(f"{where} names the case {int(outside[0])} in '{part}'; the data set has {cases} cases.")
+        for case in map(int, indices):
+            if case in owner:
+                both = f"in '{owner[case]}' and '{part}'"
+                found.append(f"{where} has the case {case} twice ({both}); parts must not overlap.")
+                break
+            owner[case] = part
+    return found
+
+
+def _sizes(cases: int, fractions: Mapping[str, float] | None, counts: Mapping[str, int] | None) -> dict[str, int]:
+    """Number of cases of each part; every part that was asked for gets at least one."""
+    if counts is not None:
+        if fractions is not None:
+            raise InputError("A split takes fractions or counts, not both.")
+        sizes = {part: int(count) for part, count in counts.items()}
+        if sum(sizes.values()) != cases:
+            raise InputError(f"The counts of a split add up to {sum(sizes.values())}; there are {cases} cases.")
+    else:
+        shares = dict(fractions or FRACTIONS)
+        if abs(sum(shares.values()) - 1) > 1e-6 or min(shares.values(), default=0) < 0:
+            raise InputError(f"The fractions of a split must be positive and add up to 1, not {shares}.")
+        sizes = {part: max(1, round(share * cases)) for part, share in shares.items()}
+        largest = max(sizes, key=lambda part: sizes[part])
+        sizes[largest] += cases - sum(sizes.values())
+    empty = [part for part, size in sizes.items() if size < 1]
+    if empty or not sizes:
+        raise InputError(f"The split leaves no case for '{(empty or ['train'])[0]}'; there are {cases} cases.")
+    return sizes
+
+
+def _values(dataset: Dataset, parameter: str) -> np.ndarray:
+    if parameter not in dataset.parameters:
+        raise InputError(f"The data set has no parameter '{parameter}'.{near(parameter, dataset.parameters)}")
+    return dataset.parameter_values()[:, dataset.parameters.index(parameter)]

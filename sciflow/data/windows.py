@@ -1,0 +1,255 @@
+"""Windows of consecutive frames as batches of tensors, read quickly in any order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import data as torch_data
+
+from sciflow.core.errors import InputError
+from sciflow.data.frames import FrameMap
+from sciflow.data.grid import unit_coordinates
+from sciflow.data.reader import Dataset
+from sciflow.data.source import FileSource
+
+CACHE_BYTES = 2**30
+
+
+@final
+class Windows(torch_data.Dataset):
+    """All windows of ``frames_in + frames_out`` frames inside the valid frames of each case.
+
+    Batches hold physical units, float32 unless said otherwise; B windows, C fields, \\*S the grid, P parameters,
+    G signals:
+
+    ==============  ==========================  ==================================================================
+    ``x``           [B, T_in, C, \\*S]           the frames given
+    ``y``           [B, T_out, C, \\*S]          the frames that follow
+    ``parameters``  [B, P]                      case parameters
+    ``signals``     [B, T_in + T_out, G]        signals at the frames of x, then of y
+    ``mask``        [B, 1, \\*S]                 1 = fluid; all 1 if there is no mask; read-only where cases share it
+    ``dt``          [B]                         mean time between the frames of the window, seconds
+    ``scale``       [B, C]                      characteristic scale of each field in the case, 1 if none
+    ``time_scale``  [B]                         characteristic time of the case, 1 if none
+    ``case``        [B] int64                   index into the file
+    ``start``       [B] int64                   index of the first frame of x
+    ==============  ==========================  ==================================================================
+
+    Args:
+        dataset: the cases.
+        frames_in: T_in.
+        frames_out: T_out.
+        stride: distance between the starts of windows of a case.
+        step: distance between the frames of a window.
+        cache_bytes: if all frames take at most this much as float32, they are kept in memory as one array when the first
+            batch is asked for, in this process alone; 0 reads from the file every time.
+
+    Raises:
+        InputError: a number is not positive, or no case is long enough for a window.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        frames_in: int = 1,
+        frames_out: int = 1,
+        stride: int = 1,
+        step: int = 1,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        for name, value in (("frames_in", frames_in), ("frames_out", frames_out), ("stride", stride), ("step", step)):
+            if value < 1:
+                raise InputError(f"The {name} of windows is {value}; expected at least 1.")
+        self.dataset, self.frames_in, self.frames_out = dataset, frames_in, frames_out
+        self.stride, self.step = stride, step
+        span = (frames_in + frames_out - 1) * step
+        counts = np.maximum(0, -(-(dataset.lengths - span) // stride))
+        if not counts.any():
+            raise InputError(
+                f"No case has the {span + 1} frames that a window of {frames_in} + {frames_out} frames with step {step} "
+                f"takes; the longest has {int(dataset.lengths.max())}."
+            )
+        self._position = np.repeat(np.arange(len(dataset)), counts)
+        self._start = (np.arange(len(self._position)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
+        self._offsets = np.arange(frames_in + frames_out) * step
+        frames = int(dataset.lengths.sum())
+        self._cached = 4 * frames * len(dataset.fields) * int(np.prod(dataset.shape)) <= cache_bytes
+        self._cache: tuple[Tensor, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self._position)
+
+    @property
+    def cached(self) -> bool:
+        """Whether this process keeps the frames in memory."""
+        return self._cached
+
+    @cached_property
+    def coordinates(self) -> Tensor:
+        """Coordinates of the cells [D, \\*S] in tensor order (z, y, x), 0 to 1 over the domain."""
+        return torch.from_numpy(unit_coordinates(self.dataset.header).astype(np.float32))
+
+    def __getitem__(self, index: int | Sequence[int]) -> dict[str, Tensor]:
+        """One window without the batch dimension, or several as a batch."""
+        if isinstance(index, int | np.integer):
+            return {name: value[0] for name, value in self.__getitems__([int(index)]).items()}
+        return self.__getitems__(index)
+
+    def __getitems__(self, indices: Sequence[int] | np.ndarray) -> dict[str, Tensor]:
+        """A batch of windows; one read for all of them.
+
+        Raises:
+            InputError: the file is damaged or has gone.
+            IndexError: there is no such window.
+        """
+        chosen = np.asarray(indices, np.int64)
+        position, start = self._position[chosen], self._start[chosen]
+        x, y = self._frames(position, start[:, None] + self._offsets)
+        small = self._small
+        where = torch.from_numpy(position)
+        mask = small["mask"].expand(len(chosen), *small["mask"].shape[1:]) if self._shared_mask else small["mask"][where]
+        frames = start[:, None] + self._offsets
+        times = self.dataset.case_times
+        spacing = (times[position, frames[:, -1]] - times[position, frames[:, 0]]) / (len(self._offsets) - 1)
+        return {
+            "x": x,
+            "y": y,
+            "parameters": small["parameters"][where],
+            "signals": small["signals"][where[:, None], torch.from_numpy(frames)],
+            "mask": mask,
+            "dt": torch.from_numpy(spacing.astype(np.float32)),
+            "scale": small["scale"][where],
+            "time_scale": small["time_scale"][where],
+            "case": torch.from_numpy(self.dataset.cases[position]),
+            "start": torch.from_numpy(start),
+        }
+
+    def loader(
+        self, batch_size: int, *, shuffle: bool, seed: int, workers: int = 0, drop_last: bool = False
+    ) -> torch_data.DataLoader:
+        """Batches of windows, each read at once.
+
+        Args:
+            batch_size: windows per batch.
+            shuffle: another order in every pass, a function of ``seed`` and the number of passes so far
+                (``loader.sampler.set_epoch(n)`` sets that number).
+            seed: for the order.
+            workers: processes that read ahead; they are spawned and read from the file. 0 is right for data that fits
+                into memory.
+            drop_last: leave out a last batch that is not full.
+        """
+        generator = torch.Generator()
+        generator.manual_seed(seed)  # the loader draws seeds for its workers; it shall not take them from torch's own
+        return torch_data.DataLoader(
+            self,
+            batch_size=batch_size,
+            sampler=Order(len(self), shuffle=shuffle, seed=seed),
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            drop_last=drop_last,
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=workers > 0,
+            generator=generator,
+        )
+
+    @cached_property
+    def _small(self) -> dict[str, Tensor]:
+        dataset = self.dataset
+        mask = dataset.mask_values()
+        mask = np.ones((1, *dataset.shape)) if mask is None else mask
+        values = {
+            "parameters": dataset.parameter_values(),
+            "signals": dataset.signal_values(),
+            "scale": dataset.field_scales(),
+            "time_scale": dataset.time_scales(),
+            "mask": mask[:, None],
+        }
+        return {name: torch.from_numpy(np.ascontiguousarray(value, np.float32)) for name, value in values.items()}
+
+    @property
+    def _shared_mask(self) -> bool:
+        return len(self._small["mask"]) == 1
+
+    def _frames(self, position: np.ndarray, frames: np.ndarray) -> tuple[Tensor, Tensor]:
+        """The frames given and those that follow, of windows at ``position`` with frame numbers [B, T]."""
+        if self._cached:
+            if self._cache is None:
+                self._cache = self._load()
+            values, first = self._cache
+            rows = torch.from_numpy(first[position][:, None] + frames)
+            return self._take(values, rows[:, : self.frames_in]), self._take(values, rows[:, self.frames_in :])
+        if self._map is not None:
+            cases = self.dataset.cases[position]
+            given = self._map.read(cases, frames[:, : self.frames_in])
+            wanted = self._map.read(cases, frames[:, self.frames_in :])
+            return torch.from_numpy(given), torch.from_numpy(wanted)
+        return self._sliced(position, frames)
+
+    @property
+    def _map(self) -> FrameMap | None:
+        source = self.dataset.source
+        return source.frame_map(self.dataset.fields) if isinstance(source, FileSource) else None
+
+    def _load(self) -> tuple[Tensor, np.ndarray]:
+        """All valid frames one after the other, [frames, C, \\*S], and where each case begins."""
+        dataset = self.dataset
+        first = np.cumsum(dataset.lengths) - dataset.lengths
+        values = np.empty((int(dataset.lengths.sum()), len(dataset.fields), *dataset.shape), np.float32)
+        for position, begin, block in dataset.blocks():
+            row = int(first[position]) + begin
+            values[row : row + len(block)] = block
+        return torch.from_numpy(values), first
+
+    @staticmethod
+    def _take(values: Tensor, rows: Tensor) -> Tensor:
+        return values.index_select(0, rows.reshape(-1)).view(*rows.shape, *values.shape[1:])
+
+    def _sliced(self, position: np.ndarray, frames: np.ndarray) -> tuple[Tensor, Tensor]:
+        """One slice for each window and field, in the order of the file."""
+        dataset = self.dataset
+        shape = (len(dataset.fields), *dataset.shape)
+        x = np.empty((len(position), self.frames_in, *shape), np.float32)
+        y = np.empty((len(position), self.frames_out, *shape), np.float32)
+        for row in np.lexsort((frames[:, 0], position)):
+            span = slice(int(frames[row, 0]), int(frames[row, -1]) + 1, self.step)
+            for channel, name in enumerate(dataset.fields):
+                read = dataset.source.read(name, int(dataset.cases[position[row]]), span)
+                x[row, :, channel], y[row, :, channel] = read[: self.frames_in], read[self.frames_in :]
+        return torch.from_numpy(x), torch.from_numpy(y)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A worker reads from the file: sending or rebuilding the cache would multiply the memory.
+        in_file = isinstance(self.dataset.source, FileSource)
+        return self.__dict__ | {"_cache": None, "_cached": self._cached and not in_file}
+
+
+@final
+class Order(torch_data.Sampler[int]):
+    """Indices in order, or in a permutation that is a function of seed and epoch; each pass counts the epoch up."""
+
+    def __init__(self, size: int, *, shuffle: bool, seed: int) -> None:
+        self.size, self.shuffle, self.seed, self.epoch = size, shuffle, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of the next pass."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.arange(self.size)
+        if self.shuffle:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        self.epoch += 1
+        return iter(order.tolist())
+
+
+def _as_it_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    return batch

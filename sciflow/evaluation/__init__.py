@@ -1,0 +1,77 @@
+"""Evaluation: metrics, the forecast task, suites and their runner, statistics, leaderboard and report.
+
+Names are imported when they are first used; pandas comes with the first of them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sciflow.evaluation.callable_method import CallableMethod
+    from sciflow.evaluation.forecast import Evaluation, ForecastTask, evaluate
+    from sciflow.evaluation.horizon import Horizon
+    from sciflow.evaluation.leaderboard import leaderboard
+    from sciflow.evaluation.methods import build
+    from sciflow.evaluation.metrics import Frames, Metric, metrics
+    from sciflow.evaluation.predictions import PredictionFile, save_predictions
+    from sciflow.evaluation.report import report
+    from sciflow.evaluation.results import Results
+    from sciflow.evaluation.runner import run
+    from sciflow.evaluation.scoring import score
+    from sciflow.evaluation.statistics import Interval, bootstrap_mean, bootstrap_ratio
+    from sciflow.evaluation.suite import Suite, load_suite
+
+_HOMES = {
+    "callable_method": ("CallableMethod",),
+    "forecast": ("Evaluation", "ForecastTask", "evaluate"),
+    "horizon": ("Horizon",),
+    "leaderboard": ("leaderboard",),
+    "methods": ("build",),
+    "metrics": ("Frames", "Metric", "metrics"),
+    "predictions": ("PredictionFile", "save_predictions"),
+    "report": ("report",),
+    "results": ("Results",),
+    "runner": ("run",),
+    "scoring": ("score",),
+    "statistics": ("Interval", "bootstrap_mean", "bootstrap_ratio"),
+    "suite": ("Suite", "load_suite"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CallableMethod",
+    "Evaluation",
+    "ForecastTask",
+    "Frames",
+    "Horizon",
+    "Interval",
+    "Metric",
+    "PredictionFile",
+    "Results",
+    "Suite",
+    "bootstrap_mean",
+    "bootstrap_ratio",
+    "build",
+    "evaluate",
+    "leaderboard",
+    "load_suite",
+    "metrics",
+    "report",
+    "run",
+    "save_predictions",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'sciflow.evaluation' has no attribute '{name}'")
+    value = getattr(import_module(f"sciflow.evaluation.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,166 @@
+"""The forecast task: start frames in, later frames out, from many starts of each case."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sciflow.core import Forecast, InputError, Method
+from sciflow.evaluation.horizon import Horizon
+from sciflow.evaluation.scoring import ALL, DEFAULT_METRICS, Scores, frames_of
+
+if TYPE_CHECKING:
+    from sciflow.data import Dataset
+
+CHUNK_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class ForecastTask:
+    """Forecast `horizons` from `frames_in` context frames; context frames are never scored."""
+
+    horizons: tuple[Horizon, ...] = (Horizon(steps=1), Horizon(steps=10, stride=3))
+    frames_in: int = 1
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one method on one split.
+
+    Attributes:
+        table: columns horizon, metric, field, case, value; all frames and starts of a case pooled.
+        curves: columns horizon, metric, field, step, case, value; starts pooled, by lead time.
+        seconds_per_frame: median over chunks of wall time / (queries x frames): throughput of a batch, not latency.
+        example: forecast, truth and start frame of one query (variables ``forecast_*`` and ``truth_*``), for pictures.
+        skipped: cases too short for a horizon, as (horizon, case).
+    """
+
+    table: pd.DataFrame
+    curves: pd.DataFrame
+    seconds_per_frame: float
+    example: xr.Dataset
+    skipped: tuple[tuple[int, int], ...] = ()
+
+
+def starts_of(length: int, frames_in: int, horizon: Horizon) -> list[int]:
+    """Start frames of a case with `length` valid frames: 0, stride, 2 stride, ..."""
+    return list(range(0, length - frames_in - horizon.steps + 1, horizon.stride))
+
+
+def chunks(
+    dataset: Dataset, frames_in: int, horizon: Horizon, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[tuple[Dataset, list[int]]]:
+    """Parts of a data set and their starts, such that queries and truth of a part fit in about `chunk_bytes`."""
+    frame = 8 * len(dataset.fields) * int(np.prod(dataset.shape))
+    room = max(1, chunk_bytes // (frame * (frames_in + 4 * horizon.steps)))
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for case, length in zip(dataset.cases, dataset.lengths, strict=True):
+        starts = starts_of(int(length), frames_in, horizon)
+        for first in range(0, len(starts), room):
+            groups[tuple(starts[first : first + room])].append(int(case))
+    for shared, cases in groups.items():
+        together = max(1, room // len(shared))
+        for first in range(0, len(cases), together):
+            yield dataset.select(cases[first : first + together]), list(shared)
+
+
+def evaluate(
+    method: Method,
+    dataset: Dataset,
+    task: ForecastTask | None = None,
+    metrics: Sequence[str] = DEFAULT_METRICS,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Evaluation:
+    """Score a fitted method on every case of a data set.
+
+    Args:
+        method: anything with ``predict(query) -> Forecast``.
+        dataset: the cases to score on.
+        task: horizons and context frames.
+        metrics: names; ``nmse`` and ``persistence_nmse`` (on the very same frames) are always computed.
+        chunk_bytes: memory for the queries, truth and errors of one call.
+
+    Raises:
+        InputError: no case is long enough for a horizon, or a forecast has wrong shapes or fields.
+    """
+    task = task or ForecastTask()
+    names = list(dict.fromkeys([*metrics, "nmse", "persistence_nmse"]))
+    tables, curves, rates, skipped = [], [], [], []
+    for horizon in task.horizons:
+        scores = Scores(names)
+        seen: set[int] = set()
+        for part, starts in chunks(dataset, task.frames_in, horizon, chunk_bytes):
+            rates.append(_score_chunk(method, part, starts, task.frames_in, horizon.steps, scores))
+            seen.update(int(case) for case in part.cases)
+        if not seen:
+            raise InputError(
+                f"No case has the {task.frames_in + horizon.steps} frames that {task.frames_in} context frames and "
+                f"{horizon.steps} steps need; the longest has {int(np.max(dataset.lengths))}."
+            )
+        skipped += [(horizon.steps, int(case)) for case in dataset.cases if int(case) not in seen]
+        tables.append(scores.table().assign(horizon=horizon.steps))
+        curves.append(scores.curves().assign(horizon=horizon.steps))
+    table = pd.concat(tables, ignore_index=True)
+    return Evaluation(
+        table=table[["horizon", "metric", "field", "case", "value"]],
+        curves=pd.concat(curves, ignore_index=True)[["horizon", "metric", "field", "step", "case", "value"]],
+        seconds_per_frame=float(np.median(rates)),
+        example=_example(method, dataset, task, table),
+        skipped=tuple(skipped),
+    )
+
+
+def _score_chunk(method: Method, part: Dataset, starts: list[int], frames_in: int, steps: int, scores: Scores) -> float:
+    """Predict and pool one chunk; seconds per frame."""
+    from sciflow.data import query, truth
+
+    asked = query(part, starts, frames_in, steps)
+    begin = time.perf_counter()
+    forecast = method.predict(asked)
+    seconds = time.perf_counter() - begin
+    check_forecast(forecast, asked.cases, steps, method)
+    frames = frames_of(forecast.mean, truth(part, starts, frames_in, steps), asked.context, asked.times)
+    scores.add(frames, asked.context["source_case"].values)
+    return seconds / (asked.cases * steps)
+
+
+def check_forecast(forecast: Forecast, cases: int, steps: int, method: Method) -> None:
+    """Raise unless a forecast has one frame for each case and time of its query."""
+    if not isinstance(forecast, Forecast):
+        raise InputError(f"The method '{method.name}' returned a {type(forecast).__name__}; expected a Forecast.")
+    if (forecast.cases, forecast.steps) != (cases, steps):
+        raise InputError(
+            f"The method '{method.name}' returned {forecast.cases} cases x {forecast.steps} frames; the query asked "
+            f"for {cases} x {steps} (the context is not part of a forecast)."
+        )
+
+
+def _example(method: Method, dataset: Dataset, task: ForecastTask, table: pd.DataFrame) -> xr.Dataset:
+    """One query to draw: the case in which persistence is worst over the longest horizon, from its middle start."""
+    from sciflow.data import query, truth
+
+    horizon = max(task.horizons, key=lambda item: item.steps)
+    rows = table[
+        (table["horizon"] == horizon.steps) & (table["metric"] == "persistence_nmse") & (table["field"] == ALL)
+    ]
+    case = int(rows["case"].to_numpy()[rows["value"].to_numpy().argmax()])
+    part = dataset.select([case])
+    starts = starts_of(int(part.lengths[0]), task.frames_in, horizon)
+    start = starts[len(starts) // 2]
+    asked = query(part, [start], task.frames_in, horizon.steps)
+    forecast = method.predict(asked).mean
+    real = truth(part, [start], task.frames_in, horizon.steps)
+    fields = list(real.data_vars)
+    out = xr.Dataset(attrs={"case": case, "start": start, "steps": horizon.steps})
+    for name in fields:
+        dims = real[name].dims
+        out[f"truth_{name}"] = (dims, real[name].values, dict(asked.context[name].attrs))
+        out[f"forecast_{name}"] = (dims, forecast[name].transpose(*dims).values, dict(asked.context[name].attrs))
+    return out.assign_coords({axis: real[axis] for axis in real.dims if axis in real.coords and axis != "time"})

@@ -1,0 +1,126 @@
+"""Methods by name, whether a network (trained as a `Surrogate`) or a baseline."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, create_model
+
+from sciflow.core import Config, InputError, Method, UnknownNameError, near, validate
+
+if TYPE_CHECKING:
+    from sciflow.evaluation.suite import MethodEntry
+
+
+class _Options(Config):
+    model_config = ConfigDict(protected_namespaces=())
+
+
+def known() -> list[str]:
+    """Names of all networks and baselines."""
+    from sciflow.baselines import methods
+    from sciflow.operators import networks
+
+    return sorted({*methods.names(), *networks.names()})
+
+
+def is_network(name: str) -> bool:
+    """Whether a name is a network's; nothing is imported for it.
+
+    Raises:
+        UnknownNameError: neither a network nor a baseline has this name.
+    """
+    from sciflow.baselines import methods
+    from sciflow.operators import networks
+
+    if name in methods:
+        return False
+    if name in networks:
+        return True
+    raise UnknownNameError(f"There is no method or network named '{name}'.{near(name, known())}")
+
+
+def build(
+    name: str,
+    config: Mapping[str, Any] | None = None,
+    *,
+    training: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> Method:
+    """An unfitted method.
+
+    Args:
+        name: of a network in `sciflow.operators.networks` or a baseline in `sciflow.baselines.methods`.
+        config: options of the network or baseline.
+        training: settings of the training; networks only.
+        seed: of whatever the method draws at random.
+
+    Raises:
+        UnknownNameError: the name is unknown; the message gives near matches over both.
+        InputError: an option is unknown or has the wrong type.
+    """
+    options = dict(config or {})
+    if is_network(name):
+        from sciflow.training import Surrogate
+
+        settings = dict(training or {})
+        both = sorted(set(options) & set(settings))
+        if both:
+            raise InputError(f"The option '{both[0]}' of '{name}' is given under config and under training.")
+        return Surrogate(name, **options, **settings, **({} if seed is None else {"seed": seed}))
+    if training:
+        raise InputError(f"The method '{name}' is not trained by gradient steps; put its options under config.")
+    from sciflow.baselines import methods
+
+    target = methods.get(name)
+    if seed is not None and getattr(target, "seeded", False):
+        options.setdefault("seed", seed)
+    return target(**_checked(name, target, options))
+
+
+def build_entry(entry: MethodEntry, seed: int, frames_in: int = 1) -> Method:
+    """The unfitted method of a suite's entry; networks see `frames_in` frames unless their training says otherwise."""
+    kind, value = entry.source
+    if kind == "method":
+        training = {"frames_in": frames_in, **entry.training} if is_network(value) else entry.training
+        return build(value, entry.config, training=training, seed=seed)
+    if entry.config or entry.training:
+        raise InputError(f"The method '{entry.title}' is given as {kind}, which takes neither config nor training.")
+    if kind == "callable":
+        from sciflow.evaluation.callable_method import CallableMethod
+
+        return CallableMethod(value, entry.title)
+    from sciflow.evaluation.predictions import PredictionFile
+
+    return PredictionFile(value, entry.title)
+
+
+def seeds_of(entry: MethodEntry, seeds: Sequence[int]) -> tuple[int, ...]:
+    """Seeds to run an entry with: only the first where the method draws nothing."""
+    wanted = tuple(entry.seeds if entry.seeds is not None else seeds)
+    kind, value = entry.source
+    if kind != "method":
+        return wanted[:1]
+    if is_network(value):
+        return wanted
+    from sciflow.baselines import methods
+
+    return wanted if getattr(methods.get(value), "seeded", True) else wanted[:1]
+
+
+def _checked(name: str, target: type[Method], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options converted to the annotated types of the constructor's keywords."""
+    arguments = inspect.signature(target).parameters
+    types = typing.get_type_hints(target.__init__)
+    for option in options:
+        if option not in arguments:
+            raise InputError(f"The method '{name}' has no option '{option}'.{near(option, arguments)}")
+    fields: dict[str, Any] = {
+        item.name: (types.get(item.name, Any), ... if item.default is item.empty else item.default)
+        for item in arguments.values()
+    }
+    checked = validate(create_model("Options", __base__=_Options, **fields), options, f"The method '{name}'")
+    return {option: getattr(checked, option) for option in options}

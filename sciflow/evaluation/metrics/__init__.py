@@ -1,0 +1,35 @@
+"""Metrics by name; each docstring gives the formula and the order of reductions."""
+
+from __future__ import annotations
+
+from sciflow.core.registry import Registry
+from sciflow.evaluation.metrics.base import Frames, Metric
+from sciflow.evaluation.metrics.physics import ConservedError, Divergence
+from sciflow.evaluation.metrics.pointwise import MaxError, MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError
+from sciflow.evaluation.metrics.relative import (
+    Gain,
+    NormalisedMeanSquaredError,
+    NormalisedRootMeanSquaredError,
+    PersistenceError,
+    Skill,
+    VarianceScaledError,
+)
+
+metrics: Registry[type[Metric]] = Registry("metric", "sciflow.metrics")
+for _metric in (
+    MeanSquaredError,
+    RootMeanSquaredError,
+    MeanAbsoluteError,
+    MaxError,
+    NormalisedMeanSquaredError,
+    NormalisedRootMeanSquaredError,
+    VarianceScaledError,
+    PersistenceError,
+    Gain,
+    Skill,
+    ConservedError,
+    Divergence,
+):
+    metrics.add(_metric.name, _metric)
+
+__all__ = ["Frames", "Metric", "metrics"]

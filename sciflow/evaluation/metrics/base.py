@@ -1,0 +1,108 @@
+"""What a metric is, and the one place where its sums are pooled.
+
+A metric sees aligned frames and returns *terms*: numbers that add up (or whose maximum is taken) over frames, starts
+and fields of a case, together with the formula that turns pooled terms into the score. So the reduction order is the
+same for all of them: cells and frames (and starts) of a case are pooled, then the formula is applied, giving one
+number per case; the mean over cases comes last. Frames of the context are never among them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from sciflow.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Predicted and true frames of B queries, float64, in physical units.
+
+    Shapes: prediction and truth [B, T, C, *S]; start [B, C, *S], the last frame of the context (what persistence
+    holds); weights [*S] or [B, *S], fluid volume of each cell.
+    """
+
+    prediction: np.ndarray
+    truth: np.ndarray
+    start: np.ndarray
+    weights: np.ndarray
+    fields: tuple[str, ...]
+    axes: tuple[str, ...] = ()
+    points: dict[str, np.ndarray] = field(default_factory=dict)  # coordinates of each space axis
+    periodic: tuple[str, ...] = ()
+    units: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+    parameters: dict[str, np.ndarray] = field(default_factory=dict)  # [B] each
+    times: np.ndarray | None = None  # [B, T] seconds
+
+    def __post_init__(self) -> None:
+        if self.prediction.shape != self.truth.shape:
+            raise InputError(
+                f"The forecast has shape {self.prediction.shape} and the truth {self.truth.shape} "
+                "(query, time, field, *space); return one frame for each time of the query."
+            )
+        if not np.isfinite(self.masked_truth).all():
+            raise InputError("The true frames hold NaN or infinity, so nothing can be scored; check the data set.")
+
+    @property
+    def volume(self) -> np.ndarray:
+        """`weights` shaped to broadcast against [B, T, C, *S]."""
+        batched = self.weights.ndim == self.truth.ndim - 2
+        return self.weights[:, None, None] if batched else self.weights
+
+    @property
+    def masked_truth(self) -> np.ndarray:
+        """The truth with 0 in the solid."""
+        return np.where(self.volume > 0, self.truth, 0.0)
+
+    def error(self) -> np.ndarray:
+        """prediction - truth; 0 in the solid, infinity where the forecast is not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            error = self.prediction - self.truth
+        error = np.where(np.isfinite(error), error, np.inf)
+        return np.where(self.volume > 0, error, 0.0)
+
+    def persistence_error(self) -> np.ndarray:
+        """Error of holding the last context frame, on the same frames."""
+        return np.where(self.volume > 0, self.start[:, None] - self.truth, 0.0)
+
+    def integrate(self, values: np.ndarray) -> np.ndarray:
+        """Sum over cells of fluid volume times value: [B, T, C, *S] -> [B, T, C]."""
+        space = tuple(range(3, values.ndim))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.sum(np.where(self.volume > 0, self.volume * values, 0.0), axis=space)
+
+
+class Metric(ABC):
+    """One score. Subclasses say their formula in the docstring; `better` is "lower" or "higher"."""
+
+    name: ClassVar[str]
+    better: ClassVar[str] = "lower"
+    combine: ClassVar[str] = "sum"  # how terms of several frames, starts and fields come together: "sum" or "max"
+
+    def rows(self, frames: Frames) -> tuple[str, ...]:
+        """What `terms` has one entry for: the fields, unless the metric says otherwise."""
+        return frames.fields
+
+    @abstractmethod
+    def terms(self, frames: Frames) -> np.ndarray:
+        """Terms of each frame, shape [B, T, rows, K]."""
+
+    @abstractmethod
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        """The score from pooled terms: [..., K] -> [...]."""
+
+    def pool(self, terms: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+        """Bring the terms of several frames, starts or fields together."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return terms.max(axis=axis) if self.combine == "max" else terms.sum(axis=axis)
+
+
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below with 0/0 = 0 and x/0 = infinity: no epsilon that results could depend on."""
+    above, below = np.broadcast_arrays(np.asarray(above, np.float64), np.asarray(below, np.float64))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.where((above == 0) & (below == 0), 0.0, above / below)

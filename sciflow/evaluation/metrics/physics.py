@@ -1,0 +1,157 @@
+"""Does the forecast keep what the equations keep: integrals and incompressibility."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from sciflow.core.errors import InputError
+from sciflow.evaluation.metrics.base import Frames, Metric, ratio
+
+if TYPE_CHECKING:
+    import sympy
+
+_VELOCITY = {"x": "u", "y": "v", "z": "w"}
+
+
+@final
+class ConservedError(Metric):
+    """Conserved-quantity RMSE: sqrt(mean over frames of (I(prediction) - I(truth))^2) of each case.
+
+    I = integral of the density over the fluid domain, for each law that the Problem declares under `conserves`; one
+    row per law, the row "all" is the root mean square over laws. Then the mean over cases. Unit: density x volume.
+
+    Raises:
+        InputError: the data set names no problem, or the problem declares no law whose density is a function of the
+            fields, the parameters and the coordinates alone.
+    """
+
+    name = "conserved_rmse"
+
+    def rows(self, frames: Frames) -> tuple[str, ...]:
+        return tuple(_densities(frames))
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        gaps = []
+        for density in _densities(frames).values():
+            predicted = _integral(density, frames, frames.prediction)
+            gaps.append(predicted - _integral(density, frames, frames.truth))
+        gap = np.stack(gaps, axis=-1)
+        gap = np.where(np.isfinite(gap), gap, np.inf)
+        return np.stack([gap**2, np.ones_like(gap)], axis=-1)
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return np.sqrt(ratio(terms[..., 0], terms[..., 1]))
+
+
+def _densities(frames: Frames) -> dict[str, sympy.Expr]:
+    """Density of each conservation law that can be evaluated point by point."""
+    import sympy
+
+    from sciflow import problems
+
+    if not frames.problem:
+        raise InputError("conserved_rmse needs a data set that names its problem; write its attribute 'problem'.")
+    laws = {law.name: sympy.sympify(law.density) for law in problems.get(frames.problem).conserves}
+    usable = {}
+    for name, density in laws.items():
+        calls = {str(call.func) for call in density.atoms(sympy.core.function.AppliedUndef)}
+        if not density.has(sympy.Derivative) and calls <= set(frames.fields):
+            usable[name] = density
+    if not usable:
+        raise InputError(
+            f"The problem '{frames.problem}' declares no conservation law whose density is a function of the stored "
+            f"fields {', '.join(frames.fields)}; leave conserved_rmse out."
+        )
+    return usable
+
+
+def _integral(density: sympy.Expr, frames: Frames, fields: np.ndarray) -> np.ndarray:
+    """Integral of one density over the fluid, [B, T]."""
+    import sympy
+
+    calls = {call: sympy.Symbol(str(call.func)) for call in density.atoms(sympy.core.function.AppliedUndef)}
+    plain = density.xreplace(calls)
+    values = {name: fields[:, :, index] for index, name in enumerate(frames.fields)}
+    column = (slice(None), None, *(None,) * len(frames.axes))
+    values.update({name: np.asarray(value)[column] for name, value in frames.parameters.items()})
+    for position, axis in enumerate(frames.axes):
+        values.setdefault(axis, frames.points[axis][(..., *(None,) * (len(frames.axes) - 1 - position))])
+    if frames.times is not None:
+        values.setdefault("t", frames.times[(..., *(None,) * len(frames.axes))])
+    names = sorted(symbol.name for symbol in plain.free_symbols)
+    unknown = [name for name in names if name not in values]
+    if unknown:
+        raise InputError(f"The conserved density {density} needs {', '.join(unknown)}, which the data set lacks.")
+    arguments = sorted(plain.free_symbols, key=lambda symbol: symbol.name)
+    with np.errstate(all="ignore"):
+        result = sympy.lambdify(arguments, plain, "numpy")(*(values[name] for name in names))
+    result = np.broadcast_to(np.asarray(result, np.float64), fields[:, :, 0].shape)
+    return frames.integrate(result[:, :, None])[:, :, 0]
+
+
+@final
+class Divergence(Metric):
+    """RMS of the divergence of the predicted velocity, sqrt(sum(w (div u)^2) / sum(w)) of each case, in 1/s.
+
+    Central differences (second order, also for unequal spacing), one-sided at walls, wrapped on periodic axes; cells
+    whose stencil touches the solid are left out. It looks at the forecast alone: the same number of the true frames,
+    sampled on the same grid, is the floor, and what a saved forecast of the truth scores.
+
+    Raises:
+        InputError: the data set has no velocity, that is, fields u, v (and w in 3-D) with the unit of a velocity (or
+            without a unit, all alike).
+    """
+
+    name = "divergence"
+
+    def rows(self, frames: Frames) -> tuple[str, ...]:
+        return ("velocity",)
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        total = np.zeros_like(frames.truth[:, :, 0])
+        inside = frames.volume[:, 0, 0] if frames.volume.ndim == frames.truth.ndim else frames.volume
+        weights = np.broadcast_to(inside, total[:, 0].shape).copy()
+        for position, axis in enumerate(frames.axes):
+            component = frames.prediction[:, :, _component(frames, axis)]
+            periodic = axis in frames.periodic
+            total += derivative(component, frames.points[axis], axis=2 + position, periodic=periodic)
+            weights *= _whole_stencil(weights > 0, axis=1 + position, periodic=periodic)
+        square = np.where(np.isfinite(total), total, np.inf) ** 2
+        space = tuple(range(2, square.ndim))
+        above = np.where(weights[:, None] > 0, weights[:, None] * square, 0.0).sum(axis=space)
+        below = np.broadcast_to(weights[:, None], square.shape).sum(axis=space)
+        return np.stack([above, below], axis=-1)[:, :, None]
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return np.sqrt(ratio(terms[..., 0], terms[..., 1]))
+
+
+def _component(frames: Frames, axis: str) -> int:
+    name = _VELOCITY[axis]
+    unit = frames.units.get(name, "").replace("**-1", "^-1").replace(" ", "")
+    if len(frames.axes) < 2 or name not in frames.fields or unit not in ("", "1", "m/s", "ms^-1", "m*s^-1", "ms-1"):
+        known = ", ".join(f"{field} [{frames.units.get(field, '')}]" for field in frames.fields)
+        raise InputError(f"divergence needs a velocity: fields u, v (and w in 3-D) in m/s; the data set has {known}.")
+    return frames.fields.index(name)
+
+
+def derivative(values: np.ndarray, points: np.ndarray, *, axis: int, periodic: bool) -> np.ndarray:
+    """First derivative along one axis, second order on equal and unequal spacing.
+
+    A periodic axis is taken to be uniform, its right end left out.
+    """
+    if periodic:
+        spacing = points[1] - points[0]
+        return (np.roll(values, -1, axis) - np.roll(values, 1, axis)) / (2 * spacing)
+    return np.asarray(np.gradient(values, points, axis=axis, edge_order=2))
+
+
+def _whole_stencil(fluid: np.ndarray, *, axis: int, periodic: bool) -> np.ndarray:
+    """Cells whose two neighbours along an axis are fluid as well (a wall at the edge of the domain does not count)."""
+    left, right = np.roll(fluid, 1, axis), np.roll(fluid, -1, axis)
+    if not periodic:
+        np.moveaxis(left, axis, 0)[0] = True
+        np.moveaxis(right, axis, 0)[-1] = True
+    return left & right

@@ -1,0 +1,128 @@
+"""Errors without a unit: against the size of the truth, its variation, or persistence.
+
+w is the fluid volume of a cell, y the truth, e = prediction - y, and y0 the last frame of the context, which
+persistence holds. All sums run over cells, frames and starts of one case; the row "all" also sums over fields.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from sciflow.evaluation.metrics.base import Frames, Metric, ratio
+
+
+def _square_terms(frames: Frames, *which: str) -> np.ndarray:
+    values = {
+        "error": frames.error,
+        "truth": lambda: frames.masked_truth,
+        "persistence": frames.persistence_error,
+        "variation": lambda: _variation(frames),
+    }
+    with np.errstate(over="ignore"):
+        return np.stack([frames.integrate(values[name]() ** 2) for name in which], axis=-1)
+
+
+def _variation(frames: Frames) -> np.ndarray:
+    space = (..., *(None,) * (frames.truth.ndim - 3))
+    mean = ratio(frames.integrate(frames.masked_truth), frames.integrate(np.ones_like(frames.truth)))
+    return np.where(frames.volume > 0, frames.truth - mean[space], 0.0)
+
+
+@final
+class NormalisedMeanSquaredError(Metric):
+    """NMSE = sum(w e^2) / sum(w y^2) of each case, then the mean over cases.
+
+    Frames are pooled before the division, so a frame in which nothing happens cannot dominate.
+    """
+
+    name = "nmse"
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        return _square_terms(frames, "error", "truth")
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return ratio(terms[..., 0], terms[..., 1])
+
+
+@final
+class NormalisedRootMeanSquaredError(Metric):
+    """nRMSE = sqrt(sum(w e^2) / sum(w y^2)) of each case: the relative L2 error. Then the mean over cases."""
+
+    name = "nrmse"
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        return _square_terms(frames, "error", "truth")
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return np.sqrt(ratio(terms[..., 0], terms[..., 1]))
+
+
+@final
+class VarianceScaledError(Metric):
+    """VRMSE = sqrt(sum(w e^2) / sum(w (y - m)^2)) of each case, m the spatial mean of y in each frame and field.
+
+    Predicting the spatial mean of every frame scores 1. Then the mean over cases. No epsilon: a truth that does not
+    vary in space scores 0 if it is met and infinity otherwise.
+    """
+
+    name = "vrmse"
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        return _square_terms(frames, "error", "variation")
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return np.sqrt(ratio(terms[..., 0], terms[..., 1]))
+
+
+@final
+class PersistenceError(Metric):
+    """NMSE of persistence on the very same frames: sum(w (y0 - y)^2) / sum(w y^2) of each case.
+
+    It is the same for every method, and the numerator of `gain`.
+    """
+
+    name = "persistence_nmse"
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        return _square_terms(frames, "persistence", "truth")
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return ratio(terms[..., 0], terms[..., 1])
+
+
+@final
+class Gain(Metric):
+    """How many times lower than persistence: sum(w (y0 - y)^2) / sum(w e^2) of each case.
+
+    1 is persistence, above 1 is better. Over cases a mean of ratios would be ruled by the easiest case: summaries
+    therefore take the ratio of the means, mean NMSE of persistence / mean NMSE of the method, and show the smallest
+    ratio of a single case beside it. Where both errors are 0 the score is 1.
+    """
+
+    name = "gain"
+    better = "higher"
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        return _square_terms(frames, "persistence", "error")
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return np.where((terms == 0).all(axis=-1), 1.0, ratio(terms[..., 0], terms[..., 1]))
+
+
+@final
+class Skill(Metric):
+    """Skill = 1 - sum(w e^2) / sum(w (y0 - y)^2) of each case, then the mean over cases.
+
+    1 is perfect, 0 is persistence, below 0 is worse than persistence.
+    """
+
+    name = "skill"
+    better = "higher"
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        return _square_terms(frames, "error", "persistence")
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return 1.0 - ratio(terms[..., 0], terms[..., 1])

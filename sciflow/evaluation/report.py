@@ -1,0 +1,149 @@
+"""One HTML page that holds everything: leaderboard, curves, pictures, all metrics, how to reproduce, environment."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from sciflow import plot
+from sciflow.evaluation.leaderboard import Entry, columns, short
+from sciflow.evaluation.results import Results
+from sciflow.evaluation.scoring import ALL, summarise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PICTURES = 3  # methods whose fields are drawn: the best ones
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
+th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid #ddd; text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+thead th { border-bottom: 2px solid #888; }
+img { max-width: 100%; }
+pre { background: #f4f4f4; padding: 0.8rem; overflow-x: auto; }
+.wide { overflow-x: auto; }
+"""
+
+
+def report(
+    results: Results, entries: Sequence[Entry], *, examples: Mapping[str, Path] | None = None, command: str = ""
+) -> str:
+    """The page as text; pictures are inside it, nothing is loaded from elsewhere.
+
+    Args:
+        results: of a suite.
+        entries: its leaderboard.
+        examples: method -> file with an example forecast, as runs leave it.
+        command: what reproduces the results.
+    """
+    facts = results.facts
+    title = str(facts.get("title") or facts.get("suite", "sciflow"))
+    heads, rows = columns(list(entries))
+    sections = [
+        f"<h1>{html.escape(title)}</h1>",
+        _paragraph(facts.get("description")),
+        "<h2>Leaderboard</h2>",
+        _table(heads, rows),
+        "<p>NMSE: sum of squared errors over all frames and fields of a case / sum of the squared truth, averaged over "
+        "cases and seeds, with bootstrap confidence intervals over cases and seeds. x over persistence: mean NMSE of "
+        "holding the start frame / mean NMSE of the method, on the same frames. Worst case: the smallest factor of a "
+        "single case. Peak memory is that of the whole process on a CPU.</p>",
+        _paragraph(facts.get("budget"), "Budget: "),
+        _failures(results.failures),
+        "<h2>Error by lead time</h2>",
+        *_curves(results),
+        "<h2>Forecasts</h2>",
+        *_pictures(entries, examples or {}),
+        "<h2>All metrics</h2>",
+        _metrics(results),
+        "<h2>How to reproduce</h2>",
+        f"<pre>{html.escape(command)}</pre>" if command else "",
+        _facts(facts),
+    ]
+    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
+    body = "\n".join(filter(None, sections))
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
+
+
+def mean_curves(results: Results, horizon: int) -> dict[str, list[float]]:
+    """NMSE by lead time, averaged over cases and seeds, for each method, and that of persistence."""
+    rows = results.curves[(results.curves["horizon"] == horizon) & (results.curves["field"] == ALL)]
+    curves = {}
+    held = rows[rows["metric"] == "persistence_nmse"]
+    if "persistence" not in results.methods:
+        curves["persistence"] = held.groupby("step")["value"].mean().tolist()
+    for method in results.methods:
+        part = rows[(rows["method"] == method) & (rows["metric"] == "nmse")]
+        curves[method] = part.groupby("step")["value"].mean().tolist()
+    return curves
+
+
+def _curves(results: Results) -> list[str]:
+    horizons = sorted(int(horizon) for horizon in set(results.curves["horizon"]) if horizon > 1)
+    return [_image(plot.rollout(mean_curves(results, steps), title=f"{steps} steps")) for steps in horizons]
+
+
+def _pictures(entries: Sequence[Entry], examples: Mapping[str, Path]) -> list[str]:
+    parts = []
+    shown = [entry.method for entry in entries if entry.method in examples and examples[entry.method].is_file()]
+    for method in shown[:_PICTURES]:
+        with xr.open_dataset(examples[method], engine="h5netcdf") as file:
+            example = file.load()
+        sides = {}
+        for side in ("forecast", "truth"):
+            names = {
+                str(name): str(name).removeprefix(f"{side}_") for name in example if str(name).startswith(f"{side}_")
+            }
+            sides[side] = example[list(names)].rename(names)
+        last = sides["truth"].sizes["time"] - 1
+        frames = sorted({0, last // 2, last})
+        about = f"case {example.attrs['case']}, from frame {example.attrs['start']}, after"
+        steps = ", ".join(str(frame + 1) for frame in frames)
+        parts.append(f"<h3>{html.escape(method)}: {about} {steps} steps</h3>")
+        parts.append(_image(plot.fields(sides["forecast"], sides["truth"], frames=frames)))
+    return parts
+
+
+def _metrics(results: Results) -> str:
+    names = list(dict.fromkeys(results.table["metric"]))
+    rows = []
+    table = results.table[results.table["field"] == ALL]
+    for (method, horizon), part in table.groupby(["method", "horizon"], sort=False):
+        values = {str(name): group["value"].to_numpy(float) for name, group in part.groupby("metric")}
+        cells = [short(summarise(name, values)) if name in values else "-" for name in names]
+        rows.append([str(method), str(horizon), *cells])
+    return _table(["method", "steps", *names], rows)
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    hidden = ("title", "description", "budget", "made_of")
+    kept = {name: value for name, value in facts.items() if name not in hidden}
+    return f"<pre>{html.escape(json.dumps(kept, indent=1, default=str, ensure_ascii=False))}</pre>"
+
+
+def _failures(failures: Mapping[str, str]) -> str:
+    items = "".join(f"<li>{html.escape(name)}: {html.escape(text)}</li>" for name, text in failures.items())
+    return f"<p>Failed:</p><ul>{items}</ul>" if items else ""
+
+
+def _paragraph(text: object, lead: str = "") -> str:
+    return f"<p>{lead}{html.escape(str(text))}</p>" if text else ""
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    first = "".join(f"<th>{html.escape(head)}</th>" for head in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{first}</tr></thead><tbody>\n{body}</tbody></table></div>'
+
+
+def _image(made: Figure) -> str:
+    data = base64.b64encode(plot.png(made)).decode("ascii")
+    return f'<p><img alt="" src="data:image/png;base64,{data}"></p>'

@@ -1,0 +1,149 @@
+"""Scores of a forecast against the truth, pooled chunk by chunk so that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from sciflow.core import Forecast, InputError
+from sciflow.evaluation.metrics import Frames, Metric, metrics
+from sciflow.evaluation.weights import fluid_volume, space_axes
+
+ALL = "all"  # the row in which fields are pooled
+DEFAULT_METRICS = ("nmse", "rmse", "max_error", "gain")
+
+
+def stacked(data: xr.Dataset, fields: Sequence[str]) -> np.ndarray:
+    """The fields of a data set as one float64 array [B, T, C, *S]."""
+    missing = [name for name in fields if name not in data.data_vars]
+    if missing:
+        raise InputError(f"The forecast lacks the field '{missing[0]}'; expected {', '.join(fields)}.")
+    order = ("case", "time", *space_axes(data))
+    if any(set(data[name].dims) != set(order) for name in fields):
+        raise InputError(f"Each field of a forecast needs the dimensions {order}.")
+    return np.stack([data[name].transpose(*order).values for name in fields], axis=2).astype(np.float64)
+
+
+def frames_of(forecast: xr.Dataset, truth: xr.Dataset, context: xr.Dataset, times: np.ndarray | None = None) -> Frames:
+    """Line up a forecast with the truth.
+
+    Args:
+        forecast, truth: dims (case, time, *space), the same cases and times.
+        context: the start frames (case, time, *space) with the grid, mask and case parameters beside them.
+        times: (case, time) seconds of the frames.
+    """
+    fields = tuple(str(name) for name in truth.data_vars)
+    axes = space_axes(truth)
+    parameters = {
+        str(name): coord.values
+        for name, coord in context.coords.items()
+        if coord.dims == ("case",) and np.issubdtype(coord.dtype, np.number)
+    }
+    return Frames(
+        prediction=stacked(forecast, fields),
+        truth=stacked(truth, fields),
+        start=stacked(context[list(fields)].isel(time=[-1]), fields)[:, 0],
+        weights=fluid_volume(context),
+        fields=fields,
+        axes=axes,
+        points={a: np.asarray(context[a] if a in context.coords else np.arange(truth.sizes[a]), float) for a in axes},
+        periodic=tuple(a for a in str(context.attrs.get("periodic", "")).split(",") if a),
+        units={name: str(context[name].attrs.get("units", "")) for name in fields},
+        problem=str(context.attrs.get("problem", "")),
+        parameters=parameters,
+        times=times,
+    )
+
+
+@final
+class Scores:
+    """Pooled terms of several metrics, by case and lead time.
+
+    Args:
+        names: metrics by registered name.
+
+    Raises:
+        UnknownNameError: a metric is not registered.
+    """
+
+    def __init__(self, names: Sequence[str] = DEFAULT_METRICS) -> None:
+        self._metrics: dict[str, Metric] = {name: metrics.get(name)() for name in names}
+        self._terms: dict[tuple[str, int], np.ndarray] = {}  # (metric, case) -> [T, rows, K]
+        self._rows: dict[str, tuple[str, ...]] = {}
+
+    def add(self, frames: Frames, cases: Sequence[int]) -> None:
+        """Pool one chunk; `cases` says which case each of its B queries belongs to."""
+        owners = np.asarray(cases)
+        for name, metric in self._metrics.items():
+            self._rows[name] = metric.rows(frames)
+            terms = metric.terms(frames)
+            for case in np.unique(owners):
+                pooled = metric.pool(terms[owners == case], axis=0)
+                before = self._terms.get((name, int(case)))
+                both = pooled if before is None else metric.pool(np.stack([before, pooled]), axis=0)
+                self._terms[name, int(case)] = both
+
+    def table(self) -> pd.DataFrame:
+        """Columns metric, field, case, value: all lead times pooled."""
+        return self._frame(lambda metric, terms: [(0, metric.pool(terms, axis=0))]).drop(columns="step")
+
+    def curves(self) -> pd.DataFrame:
+        """Columns metric, field, step, case, value: one score for each lead time (1 = the first frame predicted)."""
+        return self._frame(lambda _, terms: list(enumerate(terms, start=1)))
+
+    def _frame(self, split: Any) -> pd.DataFrame:
+        rows = []
+        for (name, case), terms in self._terms.items():
+            metric = self._metrics[name]
+            for step, part in split(metric, terms):
+                values = dict(zip(self._rows[name], metric.value(part), strict=True))
+                if len(values) > 1:
+                    values[ALL] = metric.value(metric.pool(part, axis=0))
+                else:
+                    values = {ALL: next(iter(values.values()))}
+                rows += [(name, field, step, case, float(value)) for field, value in values.items()]
+        return pd.DataFrame(rows, columns=["metric", "field", "step", "case", "value"])
+
+
+def summarise(name: str, values: Mapping[str, np.ndarray]) -> float:
+    """Mean over cases of one metric; the gain is a ratio of means (see `Gain`).
+
+    Args:
+        name: the metric.
+        values: per-case values by metric name; the gain needs ``nmse`` and ``persistence_nmse`` as well.
+    """
+    if name == "gain" and {"nmse", "persistence_nmse"} <= set(values):
+        below, above = float(np.mean(values["nmse"])), float(np.mean(values["persistence_nmse"]))
+        return float("inf") if below == 0 else above / below
+    return float(np.mean(values[name]))
+
+
+def score(
+    forecast: Forecast | xr.Dataset,
+    truth: xr.Dataset,
+    context: xr.Dataset,
+    names: Sequence[str] = DEFAULT_METRICS,
+) -> dict[str, float]:
+    """Mean scores over cases of one forecast, all fields pooled.
+
+    Args:
+        forecast: a `Forecast`, or fields with dims (case, time, *space).
+        truth: the same frames, as `sciflow.data.truth` gives them.
+        context: the start frames, as in ``query.context``: grid, mask, and what persistence holds.
+        names: metrics by name.
+
+    Raises:
+        InputError: shapes differ, a field is missing, or the truth is not finite.
+    """
+    mean = forecast.mean if isinstance(forecast, Forecast) else forecast
+    wanted = dict.fromkeys([*names, "nmse", "persistence_nmse"])
+    scores = Scores(list(wanted))
+    frames = frames_of(mean, truth, context)
+    scores.add(frames, range(frames.truth.shape[0]))
+    table = scores.table().query("field == @ALL")
+    values = {str(name): part["value"].to_numpy() for name, part in table.groupby("metric")}
+    return {name: summarise(name, values) for name in names}

@@ -1,0 +1,87 @@
+"""Confidence intervals by the bootstrap over cases and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sciflow.core import InputError
+
+SAMPLES = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def resampling(seeds: int, cases: int, samples: int = SAMPLES, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """How often each seed and each case is drawn: weights [samples, seeds] and [samples, cases], rows sum to 1.
+
+    Seeds and cases are drawn independently with replacement (crossed bootstrap), because every seed is scored on the
+    same cases. With a single seed only the cases vary, and the interval says nothing about training noise.
+    """
+    generator = np.random.default_rng(seed)
+    of_seeds = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
+    of_cases = generator.multinomial(cases, np.full(cases, 1 / cases), size=samples) / cases
+    return of_seeds, of_cases
+
+
+def _means(values: np.ndarray, of_seeds: np.ndarray, of_cases: np.ndarray) -> np.ndarray:
+    if np.isfinite(values).all():
+        return np.einsum("bs,sc,bc->b", of_seeds, values, of_cases, optimize=True)
+    lost = np.einsum("bs,sc,bc->b", of_seeds > 0, ~np.isfinite(values), of_cases > 0, optimize=True)
+    finite = np.where(np.isfinite(values), values, 0.0)
+    return np.where(lost > 0, np.inf, np.einsum("bs,sc,bc->b", of_seeds, finite, of_cases, optimize=True))
+
+
+def _interval(value: float, samples: np.ndarray, level: float) -> Interval:
+    tail = 50.0 * (1.0 - level)
+    # An order statistic, not an interpolated one: infinity stays infinity.
+    low, high = np.percentile(samples, [tail, 100 - tail], method="nearest")
+    return Interval(float(value), float(low), float(high))
+
+
+def bootstrap_mean(values: np.ndarray, *, samples: int = SAMPLES, level: float = LEVEL, seed: int = 0) -> Interval:
+    """Mean over seeds and cases with a percentile interval.
+
+    Args:
+        values: [seeds, cases], or [cases].
+        samples: bootstrap samples.
+        level: coverage aimed at. Percentile intervals of few cases are somewhat too narrow: about 0.90 are covered at
+            a level of 0.95 with 8 normally distributed cases.
+        seed: of the resampling; equal seeds give equal intervals.
+
+    Raises:
+        InputError: there are no values.
+    """
+    values = _matrix(values)
+    seeds, cases = values.shape
+    of_seeds, of_cases = resampling(seeds, cases, samples, seed)
+    return _interval(values.mean(), _means(values, of_seeds, of_cases), level)
+
+
+def bootstrap_ratio(
+    above: np.ndarray, below: np.ndarray, *, samples: int = SAMPLES, level: float = LEVEL, seed: int = 0
+) -> Interval:
+    """mean(above) / mean(below), both drawn with the same cases (paired); arguments as in `bootstrap_mean`."""
+    above, below = np.broadcast_arrays(_matrix(above), _matrix(below))
+    seeds, cases = below.shape
+    of_seeds, of_cases = resampling(seeds, cases, samples, seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = _means(above, of_seeds, of_cases) / _means(below, of_seeds, of_cases)
+        value = above.mean() / below.mean()
+    return _interval(value, np.nan_to_num(drawn, nan=1.0, posinf=np.inf), level)
+
+
+def _matrix(values: np.ndarray) -> np.ndarray:
+    values = np.atleast_2d(np.asarray(values, np.float64))
+    if values.size == 0:
+        raise InputError("There are no values to summarise; give at least one case.")
+    return values

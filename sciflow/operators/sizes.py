@@ -1,0 +1,95 @@
+"""What a network is told about a problem (Sizes) and what it declares about itself (Requires)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sciflow.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the tensors that a network receives and returns.
+
+    Args:
+        fields: fields per frame, C.
+        dims: space axes, D = 1, 2 or 3.
+        parameters: case parameters, P; may be 0.
+        signals: time-dependent boundary values, G; may be 0.
+        frames_in: context frames, T_in.
+        frames_out: frames predicted by one call, T_out.
+        periodic: one truth value per space axis, in tensor order ((z,) y, x); none given means no periodic axis.
+        mask: whether the problem has solid cells; without, the mask is not used.
+
+    Raises:
+        InputError: a size is out of range or ``periodic`` has another number of entries than there are axes.
+    """
+
+    fields: int
+    dims: int
+    parameters: int = 0
+    signals: int = 0
+    frames_in: int = 1
+    frames_out: int = 1
+    periodic: tuple[bool, ...] = ()
+    mask: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dims not in (1, 2, 3):
+            raise InputError(f"dims must be 1, 2 or 3 space axes, not {self.dims!r}.")
+        for name, least in (("fields", 1), ("parameters", 0), ("signals", 0), ("frames_in", 1), ("frames_out", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+        periodic = tuple(bool(axis) for axis in self.periodic) or (False,) * self.dims
+        if len(periodic) != self.dims:
+            raise InputError(f"periodic must have one entry for each of the {self.dims} axes, not {len(periodic)}.")
+        object.__setattr__(self, "periodic", periodic)
+
+    @property
+    def channels_in(self) -> int:
+        """Channels of the context frames together, T_in C."""
+        return self.frames_in * self.fields
+
+    @property
+    def channels_out(self) -> int:
+        """Channels of the predicted frames together, T_out C."""
+        return self.frames_out * self.fields
+
+    @property
+    def frames(self) -> int:
+        """Frames at which signals are given, T_in + T_out."""
+        return self.frames_in + self.frames_out
+
+    @property
+    def conditions(self) -> int:
+        """Numbers per case that do not depend on space: parameters, signals at every frame, and dt."""
+        return self.parameters + self.signals * self.frames + 1
+
+
+@dataclass(frozen=True)
+class Requires:
+    """What a network can be used for; :func:`sciflow.operators.build` checks it.
+
+    Args:
+        dims: numbers of space axes it handles.
+        periodic_only: whether every axis must be periodic.
+        regular_grid: whether points must be equally spaced along each axis.
+    """
+
+    dims: Sequence[int] = (1, 2, 3)
+    periodic_only: bool = False
+    regular_grid: bool = True
+
+    def objection(self, sizes: Sizes) -> str | None:
+        """Why a network with these requirements cannot be used for ``sizes``, or None if it can."""
+        if sizes.dims not in self.dims:
+            return f"handles {_listed(self.dims)} space axes, the problem has {sizes.dims}"
+        if self.periodic_only and not all(sizes.periodic):
+            return "needs periodic axes, the problem has walls or open sides"
+        return None
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return " or ".join(str(number) for number in numbers)

@@ -1,0 +1,27 @@
+"""Figures: fields and roll-out curves, axes labelled with units. Matplotlib is imported by the first figure."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sciflow.plot.field_pictures import fields
+    from sciflow.plot.figure import png
+    from sciflow.plot.rollout_curves import rollout
+
+_HOME_OF = {"fields": "field_pictures", "png": "figure", "rollout": "rollout_curves"}
+
+__all__ = ["fields", "png", "rollout"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'sciflow.plot' has no attribute '{name}'")
+    value = getattr(import_module(f"sciflow.plot.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

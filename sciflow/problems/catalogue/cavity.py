@@ -1,0 +1,81 @@
+"""Lid-driven cavity."""
+
+from sympy import Eq, pi, sin
+
+from sciflow.problems import (
+    Box,
+    Dirichlet,
+    Field,
+    NoSlip,
+    Parameter,
+    Problem,
+    Signal,
+    Solver,
+    conservation,
+    coordinates,
+    div,
+    dot,
+    grad,
+    laplacian,
+    ramp,
+    sampled,
+)
+
+t, x, y = coordinates("t x y")
+velocity = Field("velocity", components=("u", "v"), unit="m/s")(t, x, y)
+p = Field("p", unit="Pa", long_name="pressure")(t, x, y)
+
+u_top = Parameter("u_top", 1.0, unit="m/s", description="reference speed of the lid")
+length = Parameter("length", 1.0, unit="m", description="side of the cavity")
+rho = Parameter("rho", 1.0, unit="kg/m^3", description="density")
+mu = Parameter("mu", 1e-2, 5e-4, 1e-2, scale="log", unit="Pa*s", description="dynamic viscosity")
+
+a1, a2 = (Parameter(f"lid_amplitude_{i}", 0.0, unit="") for i in (1, 2))
+period1, period2 = (Parameter(f"lid_period_{i}", 5.0, unit="", description="in length / u_top") for i in (1, 2))
+phase1, phase2 = (Parameter(f"lid_phase_{i}", 0.0, unit="") for i in (1, 2))
+
+turnover = t * u_top / length  # time in units in which the lid moves by one side
+waves = a1 * sin(2 * pi * turnover / period1 + phase1) + a2 * sin(2 * pi * turnover / period2 + phase2)
+lid = Signal(
+    "lid",
+    u_top * ramp(turnover) * (1 + waves),
+    coefficients=(a1, period1, phase1, a2, period2, phase2),
+    unit="m/s",
+    long_name="speed of the lid",
+)(t)
+
+problem = Problem(
+    name="cavity",
+    title="Lid-driven cavity",
+    reference="Ghia, Ghia and Shin (1982), J. Comput. Phys. 48, 387-411; "
+    "Botella and Peyret (1998), Comput. Fluids 27, 421-433",
+    fields=[velocity, p],
+    parameters=[u_top, length, rho, mu],
+    signals=[lid],
+    scales={x: length, y: length, t: length / u_top, velocity: u_top, p: rho * u_top**2},
+    domain=Box(x=(0, length), y=(0, length)),
+    time=(0, 20),
+    evolution={velocity: -dot(velocity, grad)(velocity) - grad(p) / rho + mu / rho * laplacian(velocity)},
+    constraints={p: Eq(div(velocity), 0)},
+    initial={velocity: (0, 0)},
+    boundary={
+        velocity: {"x-": NoSlip(), "x+": NoSlip(), "y-": NoSlip(), "y+": Dirichlet((lid, 0))},
+        p: {"gauge": 0},
+    },
+    conserves=[conservation("mass", rho, rho * velocity)],
+    characteristic={x: velocity[0], y: velocity[1]},
+    subsets={
+        # Re 100 to 2000 at the defaults; the lid's speed varies in time, so that the family has no single parameter.
+        "driven": sampled(
+            mu=(5e-4, 1e-2, "log"),
+            lid_amplitude_1=(0.15, 0.45),
+            lid_amplitude_2=(0.15, 0.45),
+            lid_period_1=(2.5, 8.0),
+            lid_period_2=(2.5, 8.0),
+            lid_phase_1=(0.0, 6.283185307179586),
+            lid_phase_2=(0.0, 6.283185307179586),
+        ),
+        "constant": sampled(mu=(5e-4, 1e-2, "log")),
+    },
+    solver=Solver("incompressible", convection="quick", stretch=1.6),
+)

@@ -1,0 +1,116 @@
+"""What every reference solver offers, and how its answer becomes a data set."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sciflow.core.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sciflow.problems import Case, Problem
+
+PRECISIONS = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A tensor grid: points by axis in the order (x, y, z), and whether they are nodes or cell centres."""
+
+    axes: dict[str, np.ndarray]
+    kind: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of points in tensor order: (z,) y, x."""
+        return tuple(len(points) for points in reversed(self.axes.values()))
+
+
+class ReferenceSolver(ABC):
+    """Solves cases of one problem on one grid.
+
+    Args:
+        problem: the declaration.
+        resolution: points along each axis, one number or one per axis in the order x, y, z.
+        precision: ``"float64"`` or ``"float32"``, of the computation.
+        device: JAX platform (``"cpu"``, ``"gpu"``); None takes JAX's default.
+
+    Raises:
+        InputError: the solver does not fit the problem, or an option is unknown or impossible.
+    """
+
+    name: str = ""
+
+    def __init__(
+        self,
+        problem: Problem,
+        resolution: int | Sequence[int],
+        *,
+        precision: str = "float64",
+        device: str | None = None,
+    ) -> None:
+        reason = self.unsupported(problem)
+        if reason:
+            raise InputError(f"The solver '{self.name}' does not fit problem '{problem.name}': {reason}")
+        if precision not in PRECISIONS:
+            raise InputError(f"There is no precision {precision!r}; use 'float32' or 'float64'.")
+        self.problem, self.precision, self.device = problem, precision, device
+        self.resolution = resolution_of(problem, resolution)
+
+    @classmethod
+    @abstractmethod
+    def unsupported(cls, problem: Problem) -> str | None:
+        """Why the solver cannot take this problem, as a sentence, or None if it can."""
+
+    @abstractmethod
+    def grid(self, cases: Sequence[Case]) -> Grid:
+        """The grid of the frames, which the cases share."""
+
+    @abstractmethod
+    def run(
+        self, cases: Sequence[Case], times: np.ndarray, initial: Mapping[str, np.ndarray] | None = None
+    ) -> xr.Dataset:
+        """Solve the cases.
+
+        Args:
+            cases: parameters and seeds.
+            times: [T] increasing; the first is the time of the initial fields and is part of the answer.
+            initial: by field, arrays [case, (z,) y, x] to start from; None takes the problem's initial conditions.
+
+        Returns:
+            Data set with dimensions (case, time, (z,) y, x) in the units of the problem.
+        """
+
+
+def resolution_of(problem: Problem, resolution: int | Sequence[int]) -> tuple[int, ...]:
+    """Points by axis in the order x, y, z."""
+    numbers = (resolution,) * len(problem.axes) if isinstance(resolution, int | np.integer) else tuple(resolution)
+    if len(numbers) != len(problem.axes) or any(int(number) != number or number < 4 for number in numbers):
+        raise InputError(
+            f"The resolution {resolution} does not fit '{problem.name}'; give one whole number of at least 4, or one for "
+            f"each of {list(problem.axes)}."
+        )
+    return tuple(int(number) for number in numbers)
+
+
+def shared_bounds(problem: Problem, cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
+    """Bounds of the domain, which the cases of one run must share."""
+    bounds = problem.bounds(cases[0].parameters)
+    for case in cases[1:]:
+        if problem.bounds(case.parameters) != bounds:
+            raise InputError(f"The domain of '{problem.name}' differs between cases; solve them in separate runs.")
+    return bounds
+
+
+def check_times(times: Any) -> np.ndarray:
+    """Increasing, finite times as float64."""
+    array = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    if array.ndim != 1 or not np.all(np.isfinite(array)) or np.any(np.diff(array) <= 0):
+        raise InputError("The times of a solution must be finite and increasing, as in np.linspace(0, 1, 41).")
+    return array

@@ -1,0 +1,1 @@
+"""The generic solver of periodic evolution equations."""

@@ -1,0 +1,73 @@
+"""Fourier modes of a periodic box: derivative symbols, transforms, dealiasing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Modes:
+    """Real Fourier transforms over all space axes of an array [..., (z,) y, x].
+
+    Attributes:
+        shape: points in tensor order.
+        extents: lengths of the box in tensor order.
+        keep: share of the wave numbers that products keep: ``2 / (degree + 1)`` removes all aliasing.
+    """
+
+    shape: tuple[int, ...]
+    extents: tuple[float, ...]
+    keep: float
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The space axes, counted from the end."""
+        return tuple(range(-len(self.shape), 0))
+
+    def forward(self, field: jax.Array) -> jax.Array:
+        """Transform of a real field."""
+        return jnp.fft.rfftn(field, axes=self.axes)
+
+    def backward(self, spectrum: jax.Array) -> jax.Array:
+        """Real field of a spectrum."""
+        return jnp.fft.irfftn(spectrum, s=self.shape, axes=self.axes)
+
+    def numbers(self) -> list[np.ndarray]:
+        """Integer wave numbers along each axis (tensor order), shaped to broadcast over the half spectrum."""
+        out = []
+        for axis, points in enumerate(self.shape):
+            last = axis == len(self.shape) - 1
+            numbers = np.fft.rfftfreq(points, 1 / points) if last else np.fft.fftfreq(points, 1 / points)
+            out.append(numbers.reshape([-1 if i == axis else 1 for i in range(len(self.shape))]))
+        return out
+
+    def symbol(self, orders: tuple[int, ...]) -> np.ndarray:
+        """(i k)^orders over the half spectrum, orders given as (x, y, z); odd orders vanish at the Nyquist number."""
+        symbol: np.ndarray = np.ones((1,) * len(self.shape), dtype=complex)
+        rows = zip(self.numbers(), self.extents, self.shape, reversed(orders), strict=True)
+        for numbers, extent, points, order in rows:
+            factor = (2j * np.pi * numbers / extent) ** order
+            if order % 2 and points % 2 == 0:
+                factor = np.where(np.abs(numbers) == points // 2, 0, factor)
+            symbol = symbol * factor
+        return symbol
+
+    def mask(self) -> np.ndarray:
+        """True for the wave numbers that products keep."""
+        mask: np.ndarray = np.ones((1,) * len(self.shape), dtype=bool)
+        for numbers, points in zip(self.numbers(), self.shape, strict=True):
+            mask = mask & (np.abs(numbers) < self.keep * points / 2 + 1e-9 if self.keep < 1 else np.abs(numbers) >= 0)
+        return np.broadcast_to(mask, np.broadcast_shapes(*(n.shape for n in self.numbers())))
+
+    def tail(self, spectrum: jax.Array) -> jax.Array:
+        """Share of a field's fluctuation amplitude that lies in the upper third of the kept wave numbers, [...]."""
+        share = np.max(np.stack(np.broadcast_arrays(*(
+            np.abs(n) / (self.keep * points / 2) for n, points in zip(self.numbers(), self.shape, strict=True)
+        ))), axis=0)  # fmt: skip
+        power = jnp.abs(spectrum) ** 2 * (share > 0)
+        upper = jnp.sum(power * ((share > 2 / 3) & (share <= 1)), axis=self.axes)
+        return jnp.sqrt(upper / jnp.maximum(jnp.sum(power, axis=self.axes), jnp.finfo(power.dtype).tiny))

@@ -1,0 +1,154 @@
+"""What the channels of a surrogate stand for, and how a query is brought into that order."""
+
+from __future__ import annotations
+
+from typing import Self, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciflow.core import Config, InputError, Query, near
+from sciflow.data import Dataset
+from sciflow.operators import Sizes
+from sciflow.training.config import Training
+from sciflow.training.rollout import Start
+
+
+@final
+class Layout(Config):
+    """Names, in the order of the channels, of everything that a network is given.
+
+    Attributes:
+        space: axes in tensor order, such as ("y", "x").
+        periodic: the periodic ones of them.
+        masked: whether there are solid cells.
+        fields: fields of a frame.
+        parameters: case parameters.
+        signals: time-dependent boundary values.
+        scales: for each field, the case coordinate with its characteristic scale; "" = none.
+        time_scale: the case coordinate with the characteristic time; "" = none.
+    """
+
+    space: tuple[str, ...]
+    periodic: tuple[str, ...]
+    masked: bool
+    fields: tuple[str, ...]
+    parameters: tuple[str, ...]
+    signals: tuple[str, ...]
+    scales: tuple[str, ...]
+    time_scale: str
+
+    @classmethod
+    def of(cls, data: Dataset) -> Self:
+        """The layout of a data set."""
+        content = data.xarray
+        return cls(
+            space=tuple(data.space),
+            periodic=tuple(axis for axis in data.space if axis in data.periodic),
+            masked=data.has_mask,
+            fields=tuple(data.fields),
+            parameters=tuple(data.parameters),
+            signals=tuple(data.signals),
+            scales=tuple(str(content[name].attrs.get("scale_coord", "")) for name in data.fields),
+            time_scale=str(content.attrs.get("time_scale_coord", "")),
+        )
+
+    def require_same(self, other: Layout) -> None:
+        """Raise if validation cases have other names than the training cases.
+
+        Raises:
+            InputError: naming what differs.
+        """
+        for name in type(self).model_fields:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise InputError(f"The validation cases have {name} = {theirs}, the training cases {mine}; use one data set.")
+
+    def sizes(self, training: Training) -> Sizes:
+        """Sizes of the network's tensors."""
+        return Sizes(
+            fields=len(self.fields),
+            dims=len(self.space),
+            parameters=len(self.parameters),
+            signals=len(self.signals),
+            frames_in=training.frames_in,
+            frames_out=training.frames_out,
+            periodic=tuple(axis in self.periodic for axis in self.space),
+            mask=self.masked,
+        )
+
+    def start(self, query: Query, frames_in: int, coordinates: Tensor) -> Start:
+        """The tensors with which a rollout of a query begins; only its last ``frames_in`` context frames are used.
+
+        Args:
+            query: what is asked.
+            frames_in: context frames that the network sees.
+            coordinates: [D, *S] of the query's grid, in [0, 1].
+
+        Raises:
+            InputError: the query lacks something the network needs, has too few context frames, or holds NaN.
+        """
+        given = int(query.context.sizes["time"])
+        if given < frames_in:
+            raise InputError(f"The query has {given} context frames; this surrogate needs {frames_in}.")
+        if query.steps < 1:
+            raise InputError("The query asks for no frames; give at least one time after its context.")
+        mask = self._mask(query)
+        frames = np.where(mask[:, None], self._frames(query)[:, given - frames_in :], 0)
+        signals = [self._signal(query, name)[:, given - frames_in :] for name in self.signals]
+        parameters = [self._of_case(query, name, "case parameter") for name in self.parameters]
+        scales = [self._of_case(query, name, "characteristic scale") for name in self.scales]
+        times = np.concatenate([query.context_times[:, given - frames_in :], query.times], axis=1)
+        parts = {
+            "x": frames,
+            "signals": np.stack(signals, axis=-1) if signals else np.zeros((*times.shape, 0)),
+            "parameters": np.stack(parameters, axis=-1) if parameters else np.zeros((query.cases, 0)),
+            "mask": mask,
+            "scale": np.stack(scales, axis=-1),
+            "time_scale": self._of_case(query, self.time_scale, "characteristic time"),
+        }
+        for name, values in {**parts, "times": times}.items():
+            if not np.isfinite(values).all():
+                what = "context frames" if name == "x" else name.replace("_", " ")
+                raise InputError(f"The query's {what} hold NaN or infinity; repair or leave out these cases.")
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(values, np.float32)) for name, values in parts.items()}
+        return Start(times=torch.from_numpy(times.astype(np.float64)), coordinates=coordinates, **tensors)
+
+    def _frames(self, query: Query) -> np.ndarray:
+        """[B, T, C, *S], all context frames."""
+        dims = ("case", "time", *self.space)
+        present = [str(name) for name in query.context.data_vars]
+        for name in self.fields:
+            if name not in present:
+                raise InputError(f"The query lacks the field '{name}' of this surrogate.{near(name, present)}")
+            if set(query.context[name].dims) != set(dims):
+                raise InputError(f"The field '{name}' of the query has the dimensions {query.context[name].dims}, not {dims}.")
+        return np.stack([query.context[name].transpose(*dims).values for name in self.fields], axis=2)
+
+    def _mask(self, query: Query) -> np.ndarray:
+        """[B, 1, *S] booleans, True = fluid."""
+        shape = tuple(int(query.context.sizes.get(axis, 1)) for axis in self.space)
+        if not self.masked:
+            if "mask" in query.context and not bool(query.context["mask"].all()):
+                raise InputError("The query has solid cells, but this surrogate was trained without a mask; train it on such data.")
+            return np.ones((query.cases, 1, *shape), bool)
+        if "mask" not in query.context:
+            raise InputError("The query lacks the variable 'mask' (True = fluid) that this surrogate was trained with.")
+        mask = query.context["mask"]
+        values = mask.transpose(*(dim for dim in ("case", *self.space) if dim in mask.dims)).values.astype(bool)
+        return np.broadcast_to(values, (query.cases, *shape))[:, None]
+
+    def _signal(self, query: Query, name: str) -> np.ndarray:
+        if name not in query.signals:
+            raise InputError(f"The query lacks the signal '{name}' of this surrogate.{near(name, query.signals)}")
+        return query.signals[name]
+
+    def _of_case(self, query: Query, name: str, what: str) -> np.ndarray:
+        """[B] values of a coordinate on ``case``; ones if it has no name."""
+        if not name:
+            return np.ones(query.cases)
+        if name not in query.context.coords:
+            known = [str(item) for item in query.context.coords]
+            raise InputError(f"The query lacks the {what} '{name}' of this surrogate.{near(name, known)}")
+        return np.broadcast_to(np.asarray(query.context[name].values, np.float64), (query.cases,))

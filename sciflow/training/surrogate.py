@@ -1,0 +1,245 @@
+"""`Surrogate`: a network by name that trains itself on a data set and forecasts."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any, Self, final
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from sciflow.core import Forecast, InputError, Method, Query, canonical, validate
+from sciflow.data import Dataset, Normaliser, Windows
+from sciflow.data import query as make_query
+from sciflow.operators import build, networks
+from sciflow.training.batches import read_batch
+from sciflow.training.checkpoint import TrainingState, load_model, save_model
+from sciflow.training.config import Training
+from sciflow.training.costs import reset_peak, training_cost
+from sciflow.training.devices import choose_device, cpu_threads
+from sciflow.training.layout import Layout
+from sciflow.training.options import split_options
+from sciflow.training.progress import OnStep, Record, progress_bar
+from sciflow.training.rollout import rollout
+from sciflow.training.step import StepModel
+
+
+@final
+class Surrogate(Method):
+    """A neural operator that predicts the next frames from the last ones and is rolled out on its own output.
+
+    The network is built from the data set that it is fitted on; channel counts are never typed. Training minimises the mean
+    squared error of normalised increments (or states) over single windows with AdamW and keeps a running average of the
+    weights, see :class:`Training`. Normalisation is fitted on the training cases and is part of the surrogate.
+
+    Args:
+        name: of a network in `sciflow.operators.networks`.
+        training: settings to start from; None means the defaults.
+        options: settings of :class:`Training` and options of the network, each by name.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        InputError: an option is unknown, or has the wrong type or range.
+
+    Example:
+        >>> fno = Surrogate("fno", width=24, steps=1000).fit(data.train, data.valid)      # doctest: +SKIP
+        >>> forecast = fno.predict(data.test)                                             # doctest: +SKIP
+    """
+
+    def __init__(self, name: str, *, training: Training | None = None, **options: Any) -> None:
+        self.name = name
+        self.training, self.options = split_options(name, networks.get(name), training, options)
+        self._model: StepModel | None = None
+        self._layout: Layout | None = None
+        self._cost: dict[str, float] = {}
+
+    @property
+    def network(self) -> nn.Module:
+        """The trained network: averaged weights, normalised tensors in and out.
+
+        Raises:
+            InputError: the surrogate is not fitted.
+        """
+        return self._fitted()[0].network
+
+    def fit(
+        self,
+        train: Dataset,
+        valid: Dataset | None = None,
+        *,
+        resume: str | Path | None = None,
+        resume_seconds: float = 30.0,
+        progress: bool | None = None,
+        on_step: OnStep | None = None,
+    ) -> Self:
+        """Train from the beginning, or continue an interrupted training.
+
+        Args:
+            train: cases to learn from.
+            valid: cases on which the averaged weights are validated, for progress and early stopping.
+            resume: a folder in which the state of training is kept; if it holds one of the same settings and data, training
+                goes on from there and ends with the weights of an uninterrupted run. Remove it when the model is saved.
+            resume_seconds: shortest time between two writes of that state; at the end it is always written.
+            progress: show a progress bar; None means in a terminal or notebook only.
+            on_step: receives a `Record` every ten steps, after each validation and after the last step.
+
+        Raises:
+            InputError: the network cannot be used for this data, the data holds NaN, ``valid`` has other fields, or the
+                state in ``resume`` is damaged or belongs to another run.
+        """
+        from sciflow.training.loop import Loop, seed_step  # Lightning takes seconds to import; predicting does not need it
+
+        training, layout = self.training, Layout.of(train)
+        if valid is not None:
+            layout.require_same(Layout.of(valid))
+        device = choose_device(training.device)
+        state = None if resume is None else TrainingState(resume, self._identity(train, valid, layout))
+        windows, checks = self._windows(train), None if valid is None else self._windows(valid)
+        reset_peak(device)
+        generators = [device.index] if device.type == "cuda" else []
+        with cpu_threads(training.threads), torch.random.fork_rng(devices=generators):
+            seed_step(training.seed, -1)
+            model = self._new_model(layout, Normaliser.fit(train))
+            loop = Loop(model, windows, checks, training, device)
+            if state is not None:
+                loop.resume(state)
+            with progress_bar(self.name, training.steps, loop.counters.step, progress) as move:
+
+                def report(record: Record, /) -> None:
+                    move(record)
+                    if on_step is not None:
+                        on_step(record)
+
+                loop.run(on_step=report, state=state, state_seconds=resume_seconds)
+            model.network.load_state_dict(loop.result())
+            self._cost = training_cost(model, read_batch(windows, [0], device), loop.counters, device)
+        self._model, self._layout = model.eval(), layout
+        return self
+
+    def predict(self, query: Query | Dataset) -> Forecast:
+        """Roll out from the last context frames over all times asked for; a data set from its first frames.
+
+        Solid cells hold 0. A rollout that blows up is returned as it is, NaN and infinities included, with a warning that
+        names the first frame, so that it can be scored as the failure it is.
+
+        Raises:
+            InputError: the surrogate is not fitted, or the query lacks a field, parameter, signal or mask, or holds NaN.
+        """
+        model, layout = self._fitted()
+        frames_in = self.training.frames_in
+        if isinstance(query, Dataset):
+            query = make_query(query, [0], frames_in, int(query.lengths.min()) - frames_in)
+        start = layout.start(query, frames_in, grid_coordinates(query.context))
+        with cpu_threads(self.training.threads):
+            model.to(choose_device(self.training.device))
+            values = rollout(model, start, self.training.frames_out).numpy()
+        self._warn_if_not_finite(values)
+        return Forecast(_as_fields(values, query, layout))
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.json`` and ``weights.safetensors``; :meth:`load` needs nothing else.
+
+        Raises:
+            InputError: the surrogate is not fitted, or the folder cannot be written.
+        """
+        model, layout = self._fitted()
+        description = {
+            "network": self.name,
+            "options": json.loads(canonical(self.options)),
+            "training": self.training.model_dump(mode="json"),
+            "layout": layout.model_dump(mode="json"),
+            "normaliser": model.normaliser.config(),
+            "cost": self._cost,
+        }
+        save_model(folder, model.state_dict(), description)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str | None = None) -> Self:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            folder: that was saved to.
+            device: where to predict, if not where the settings of training say.
+
+        Raises:
+            InputError: the folder holds no saved surrogate, its files are damaged, or its network is not installed here or
+                has changed.
+        """
+        tensors, stored = load_model(folder)
+        try:
+            settings = stored["training"] | ({} if device is None else {"device": device})
+            surrogate = cls(stored["network"], **settings, **stored["options"])
+            layout = validate(Layout, stored["layout"], f"{folder}/model.json")
+            model = surrogate._new_model(layout, Normaliser.from_config(stored["normaliser"]))
+            model.load_state_dict(tensors)
+        except (KeyError, TypeError, RuntimeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"The model in {folder} does not fit the network '{stored.get('network')}' of this version of sciflow; "
+                "train it again or install the versions named in model.json."
+            ) from error
+        surrogate._model, surrogate._layout, surrogate._cost = model.eval(), layout, dict(stored.get("cost", {}))
+        return surrogate
+
+    def cost(self) -> dict[str, float]:
+        """What training took and one forecast takes; empty before :meth:`fit`.
+
+        Returns:
+            ``parameters`` (real numbers), ``flops`` (per frame and case; without fast Fourier transforms and point-wise
+            functions), ``steps`` done, ``training_seconds`` (interruptions not counted), ``data_wait_fraction`` (of these
+            seconds, spent waiting for data), ``peak_memory`` (bytes: of the GPU, or the most this process ever took).
+        """
+        return dict(self._cost)
+
+    def __repr__(self) -> str:
+        size = f"{int(self._cost['parameters']):,} parameters" if self._cost else "not fitted"
+        return f"<Surrogate {self.name}: {size}>"
+
+    def _fitted(self) -> tuple[StepModel, Layout]:
+        if self._model is None or self._layout is None:
+            raise InputError(f"The surrogate '{self.name}' is not fitted; call fit(train) or Surrogate.load(folder) first.")
+        return self._model, self._layout
+
+    def _windows(self, data: Dataset) -> Windows:
+        return Windows(data, frames_in=self.training.frames_in, frames_out=self.training.frames_out)
+
+    def _new_model(self, layout: Layout, normaliser: Normaliser) -> StepModel:
+        network = build(self.name, layout.sizes(self.training), **self.options)
+        return StepModel(network, normaliser, predict=self.training.predict, masked=layout.masked)
+
+    def _identity(self, train: Dataset, valid: Dataset | None, layout: Layout) -> dict[str, Any]:
+        """What must be the same for an interrupted training to be continued; where it runs may change."""
+        return {
+            "network": self.name,
+            **{f"option {name}": value for name, value in json.loads(canonical(self.options)).items()},
+            **self.training.model_dump(mode="json", exclude={"device", "threads"}),
+            "layout": layout.model_dump(mode="json"),
+            "training cases": train.digest,
+            "validation cases": valid.digest if valid is not None else None,
+        }
+
+    def _warn_if_not_finite(self, values: np.ndarray) -> None:
+        bad = ~np.isfinite(values).all(axis=tuple(range(2, values.ndim)))
+        if bad.any():
+            frame = int(np.argmax(bad.any(axis=0))) + 1
+            warnings.warn(
+                f"The forecast of '{self.name}' becomes NaN or infinite at frame {frame} of {values.shape[1]} "
+                f"({int(bad.any(axis=1).sum())} of {len(values)} cases); train longer, or ask for fewer frames.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+def _as_fields(values: np.ndarray, query: Query, layout: Layout) -> xr.Dataset:
+    """[case, time, C, *S] as fields on the query's grid."""
+    dims = ("case", "time", *layout.space)
+    coords = {axis: query.context[axis] for axis in layout.space if axis in query.context.coords}
+    fields = {
+        name: (dims, values[:, :, channel], dict(query.context[name].attrs)) for channel, name in enumerate(layout.fields)
+    }
+    return xr.Dataset(fields, coords=coords)
