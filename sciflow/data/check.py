@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from sciflow.core.errors import InputError, UnknownNameError
 from sciflow.data import splits
-from sciflow.data.handle import open_hdf5, unreadable
+from sciflow.data.handle import unreadable
 from sciflow.data.reader import Dataset
-from sciflow.data.schema import lengths_of
 from sciflow.data.source import FileSource
 from sciflow.data.values import nonfinite_frame, nonfinite_message
 
@@ -19,10 +18,10 @@ from sciflow.data.values import nonfinite_frame, nonfinite_message
 def check_file(path: str | Path) -> list[str]:
     """Everything that is wrong with a data set file, one sentence each; an empty list if nothing is.
 
-    Looks at: the file itself, the schema, increasing coordinates, masks, NaN and infinity in valid frames (the first of
-    each field and case), values in solid cells, splits that are empty, overlap or name missing cases, variables that
-    the file's problem has but the file does not, and the hash of the content. Reads everything twice, with bounded
-    memory.
+    Looks at: the file itself; the schema, with increasing coordinates and masks; fields and parameters that the file's
+    problem has but the file does not; splits that are empty, overlap or name cases that are not there; NaN and infinity
+    in valid frames, with case and frame; values in solid cells; the hash of the content. Everything is read twice, with
+    bounded memory.
 
     Args:
         path: the file.
@@ -30,16 +29,80 @@ def check_file(path: str | Path) -> list[str]:
     path = Path(path).absolute()
     try:
         source = FileSource(path)
-        found = [*_problem(source), *_splits(source), *_values(Dataset(source))]
-        return [*found, *_integrity(source)]
+        dataset = Dataset(source)
+        return [*_incomplete(dataset), *_splits(dataset), *_values(dataset), *_changed(source)]
     except InputError as error:
         return [str(error)]
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, KeyError) as error:
         return [str(unreadable(path, error))]
 
 
-def missing_fields(problem: str, fields: list[str]) -> list[str]:
-    """Fields that evolve in a registered problem and are not among ``fields``."""
+def missing_names(problem: str, fields: Sequence[str], parameters: Sequence[str]) -> list[str]:
+    """What a registered problem has and a data set does not: evolving fields, and parameters.
+
+    Raises:
+        UnknownNameError: the problem is not registered.
+    """
     from sciflow import problems
 
-    return [name for name in problems.get(problem).evolution if name not in fields]
+    known = problems.get(problem)
+    missing = [f"field '{name}'" for name in known.evolution if name not in fields]
+    return missing + [f"parameter '{info.name}'" for info in known.parameters if info.name not in parameters]
+
+
+def _incomplete(dataset: Dataset) -> Iterator[str]:
+    if not dataset.problem:
+        return
+    try:
+        missing = missing_names(dataset.problem, dataset.fields, dataset.parameters)
+    except UnknownNameError:  # a problem of a package that is not installed here
+        return
+    for item in missing:
+        yield f"The {item} of the problem '{dataset.problem}' is missing."
+
+
+def _splits(dataset: Dataset) -> Iterator[str]:
+    for name, parts in dataset.splits.items():
+        yield from splits.violations(parts, len(dataset), f"The split '{name}'")
+
+
+def _values(dataset: Dataset) -> Iterator[str]:
+    """The first bad frame of each field and case, and solid cells that do not hold 0."""
+    masks = dataset.mask_values()
+    seen: set[tuple[str, int]] = set()
+    for position, begin, block in dataset.blocks():
+        fluid = None if masks is None else masks[position if len(masks) > 1 else 0]
+        for channel, name in enumerate(dataset.fields):
+            if (name, position) in seen:
+                continue
+            frames = block[:, channel]
+            bad = nonfinite_frame(frames if fluid is None else frames[:, fluid])
+            if bad is not None:
+                yield nonfinite_message(name, position, begin + bad)
+            elif fluid is not None and np.any(frames[:, ~fluid] != 0):
+                yield f"The field '{name}' does not hold 0 in the solid cells of case {position}."
+            else:
+                continue
+            seen.add((name, position))
+    for name, spec in dataset.source.specs.items():
+        if spec.attrs.get("role") == "input":
+            by_case = "case" in spec.dims
+            values = (dataset.source.read(name, case) for case in range(len(dataset)) if by_case)
+            for case, one in enumerate(values if by_case else [dataset.xarray[name].values]):
+                if not np.isfinite(one).all():
+                    yield f"The input '{name}' holds NaN or infinity{f' in case {case}' if by_case else ''}."
+
+
+def _changed(source: FileSource) -> Iterator[str]:
+    noted = source.stored_digests()
+    if noted is None:
+        yield "The file notes no hash of its content; write it anew with sciflow.data.write to add one."
+        return
+    static, cases = source.computed_digests()
+    if static != noted[0]:
+        yield "The coordinates or other shared values have changed since the file was written (their hash differs)."
+    if len(cases) != len(noted[1]):
+        yield f"The file was written with {len(noted[1])} cases and now has {len(cases)}."
+    for case, (now, then) in enumerate(zip(cases, noted[1], strict=False)):
+        if now != then:
+            yield f"The values of case {case} have changed since the file was written (their hash differs)."

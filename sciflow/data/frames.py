@@ -1,12 +1,12 @@
-"""Frames read straight from their place in the file, without HDF5's work for each slice."""
+"""Frames copied straight from their place in the file, without HDF5's work for each slice."""
 
 from __future__ import annotations
 
-import os
 from typing import Any, final
 
 import h5py
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from sciflow.core.errors import InputError
 from sciflow.data.handle import Handle
@@ -16,8 +16,8 @@ from sciflow.data.handle import Handle
 class FrameMap:
     """Where each frame of some fields lies in an uncompressed file, as byte offsets [case, time, field].
 
-    A chunk that is stored uncompressed is a plain run of bytes, and whole frames follow one another in it. Knowing
-    the offsets, a frame costs one system call; h5py needs about five times as long to set up a slice of 16 KiB.
+    A chunk that is stored uncompressed is a plain run of bytes in which whole frames follow one another. With the file
+    mapped into memory, all frames of a batch are then one gather by NumPy, several times faster than a loop of slices.
     """
 
     def __init__(self, handle: Handle, offsets: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -31,42 +31,37 @@ class FrameMap:
 
         Args:
             handle: the file.
-            fields: names of variables with the dimensions (case, time, *space).
+            fields: names of variables with the dimensions (case, time, \\*space).
             lengths: valid frames of each case in the file.
-        """
-        file = handle.file
-        if not hasattr(os, "preadv") or file.userblock_size:
-            return None
-        tables = [_offsets(file[name]) for name in fields]
-        if any(table is None for table in tables):
-            return None
-        offsets = np.stack([table for table in tables if table is not None], axis=-1)
-        valid = np.arange(offsets.shape[1]) < lengths[:, None]
-        if (offsets[valid] < 0).any():
-            return None
-        return cls(handle, offsets, file[fields[0]].shape[2:])
-
-    def read(self, cases: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Frames [B, T, C, *S], float32.
-
-        Args:
-            cases: [B] indices into the file.
-            frames: [B, T] frame numbers, all of them valid.
 
         Raises:
             InputError: the file ends before a frame does.
         """
+        file = handle.file
+        tables = [table for table in (_offsets(file[name]) for name in fields) if table is not None]
+        if len(tables) < len(fields) or file.userblock_size:
+            return None
+        offsets = np.stack(tables, axis=-1)
+        stored = offsets[np.arange(offsets.shape[1]) < lengths[:, None]]
+        if (stored < 0).any():
+            return None
+        shape = file[fields[0]].shape[2:]
+        if stored.max() + 4 * int(np.prod(shape)) > len(handle.bytes):
+            raise InputError(f"The file {handle.path} is truncated; copy or generate it again.")
+        return cls(handle, offsets, shape)
+
+    def read(self, cases: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Frames [B, T, C, \\*S], float32.
+
+        Args:
+            cases: [B] indices into the file.
+            frames: [B, T] frame numbers, all of them valid.
+        """
         places = self._offsets[cases[:, None], frames]
-        out = np.empty((*places.shape, *self._shape), np.float32)
+        raw = self._handle.bytes
         size = 4 * int(np.prod(self._shape))
-        whole = memoryview(out).cast("B")
-        descriptor = self._handle.descriptor
-        begin = 0
-        for place in places.ravel().tolist():
-            if os.preadv(descriptor, [whole[begin : begin + size]], place) != size:
-                raise InputError(f"The file {self._handle.path} is truncated; copy or generate it again.")
-            begin += size
-        return out
+        rows = as_strided(raw, (len(raw) - size + 1, size), (1, 1), writeable=False)  # row i: the bytes from i on
+        return rows[places].view("<f4").reshape(*places.shape, *self._shape)
 
 
 def _offsets(variable: h5py.Dataset) -> np.ndarray | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
-import weakref
 from pathlib import Path
 from typing import Any, final
 
 import h5py
+import numpy as np
 
 from sciflow.core.errors import InputError
 
@@ -19,6 +20,9 @@ class Handle:
 
     An open HDF5 file must never cross a process border: its buffers would be shared and reads return wrong values.
     """
+
+    _file: h5py.File | None
+    _bytes: np.ndarray | None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,22 +42,20 @@ class Handle:
             return self._file
 
     @property
-    def descriptor(self) -> int:
-        """A file descriptor for reads that bypass HDF5."""
+    def bytes(self) -> np.ndarray:
+        """The bytes of the file, uint8, mapped into memory: read when they are used, and shared between processes."""
         self._own()
         with self._lock:
-            if self._descriptor is None:
-                self._descriptor = os.open(self.path, os.O_RDONLY)
-                self._closer = weakref.finalize(self, os.close, self._descriptor)
-            return self._descriptor
+            if self._bytes is None:
+                with self.path.open("rb") as stream:
+                    self._bytes = np.frombuffer(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+            return self._bytes
 
     def close(self) -> None:
         """Close what this process opened; the next use opens it again."""
         self._own()
         if self._file is not None:
             self._file.close()
-        if self._closer is not None:
-            self._closer()
         self._forget()
 
     def _own(self) -> None:
@@ -63,9 +65,7 @@ class Handle:
     def _forget(self) -> None:
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._file: h5py.File | None = None
-        self._descriptor: int | None = None
-        self._closer: Any = None
+        self._file, self._bytes = None, None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}

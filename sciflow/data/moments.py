@@ -12,8 +12,8 @@ class Moments:
     """Running mean and standard deviation by channel, merged block by block in float64.
 
     Two blocks with counts n, m and means a, b have the joint sum of squared deviations
-    M_a + M_b + (b - a)^2 n m / (n + m)  (Chan, Golub and LeVeque 1983, The American Statistician 37, eq. 2.1), which does
-    not cancel when the mean is large.
+    M_a + M_b + (b - a)^2 n m / (n + m)  (Chan, Golub and LeVeque 1983, The American Statistician 37, 242-247), which
+    does not cancel when the mean is large.
     """
 
     def __init__(self, channels: int) -> None:

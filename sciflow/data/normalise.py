@@ -53,7 +53,9 @@ class Normaliser(nn.Module):
         sizes |= {"parameter_mean": len(parameters), "parameter_factor": len(parameters)}
         sizes |= {"signal_mean": len(signals), "signal_factor": len(signals)}
         for name, size in sizes.items():
-            self.register_buffer(name, torch.zeros(size) if "mean" in name and name != "time_mean" else torch.ones(size))
+            self.register_buffer(
+                name, torch.zeros(size) if "mean" in name and name != "time_mean" else torch.ones(size)
+            )
         logarithmic = torch.tensor([scale == "log" for scale in parameters.values()], dtype=torch.bool)
         self.register_buffer("logarithmic", logarithmic, persistent=False)
 
@@ -77,7 +79,9 @@ class Normaliser(nn.Module):
         states, increments = _field_moments(dataset, step)
         varies = states.std > _CONSTANT * np.abs(states.mean)
         moves = increments.std > 0
-        fitted._set(mean=states.mean, std=np.where(varies, states.std, 1), std_increment=np.where(moves, increments.std, 1))
+        fitted._set(
+            mean=states.mean, std=np.where(varies, states.std, 1), std_increment=np.where(moves, increments.std, 1)
+        )
         values = dataset.parameter_values()
         logarithmic = np.array([scale == "log" for scale in scales.values()], bool)
         values[:, logarithmic] = np.log(values[:, logarithmic])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -62,8 +63,9 @@ def _offsets(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int
     short = np.flatnonzero(dataset.lengths < needed)
     if short.size:
         raise InputError(
-            f"The case {dataset.cases[short[0]]} has {dataset.lengths[short[0]]} valid frames; {frames_in} context frames "
-            f"and {steps} steps from frame {max(starts)} need {needed}: start earlier, ask for fewer, or select cases."
+            f"The case {dataset.cases[short[0]]} has {dataset.lengths[short[0]]} valid frames; {frames_in} context "
+            f"frames and {steps} steps from frame {max(starts)} need {needed}: start earlier, ask for fewer, or select "
+            "cases."
         )
     return offsets
 
@@ -84,9 +86,10 @@ def _frames(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.
     header = dataset.header
     dims = ("case", "time", *dataset.space)
     fields = {
-        name: (dims, values[:, :, channel], _attributes(dataset, name)) for channel, name in enumerate(dataset.fields)
+        name: (dims, values[:, :, channel], dict(dataset.source.specs[name].attrs))
+        for channel, name in enumerate(dataset.fields)
     }
-    own = {name: header[name] for name in dataset.space}
+    own: dict[str, Any] = {name: header[name] for name in dataset.space}
     skipped = (*(name for name in BOOKKEEPING if name not in dataset.parameters), length_name(header))
     for name, coordinate in header.coords.items():
         if coordinate.dims == ("case",) and name not in skipped:
@@ -94,7 +97,3 @@ def _frames(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.
     own["source_case"] = ("case", dataset.cases[position])
     own["start"] = ("case", frames[:, 0] - int(offsets[0]))
     return xr.Dataset(fields, own, dataset.attrs)
-
-
-def _attributes(dataset: Dataset, name: str) -> dict[str, object]:
-    return dict(dataset.source.specs[name].attrs)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 import xarray as xr
@@ -235,7 +235,11 @@ class Dataset:
     def xarray(self) -> xr.Dataset:
         """Everything as an ``xarray.Dataset``; fields of a file are read when they are used."""
         whole = self._source.lazy()
-        return whole if self._whole else whole.isel(case=self.cases)
+        if self._whole:
+            return whole
+        part = whole.isel(case=self.cases)
+        part.attrs.pop("splits", None)  # they count the cases of the whole
+        return part
 
     # --- selections and splits ----------------------------------------------------------------------------------------
 
@@ -340,6 +344,12 @@ class Dataset:
         if isinstance(self._source, FileSource):
             self._source.close()
         self.__dict__.pop("xarray", None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_source": self._source, "cases": self.cases, "_whole": self._whole}

@@ -118,8 +118,9 @@ def _shapes(data: xr.Dataset, fields: list[str]) -> Iterator[str]:
     empty = [dim for dim in expected if data.sizes.get(dim) == 0]
     if empty:
         yield f"The data set has no {'cases' if empty[0] == 'case' else 'entries along ' + empty[0]}."
-    for name, variable in data.variables.items():
-        if any(mark in str(name) for mark in " /\t\n"):
+    for key, variable in data.variables.items():
+        name = str(key)
+        if any(mark in name for mark in " /\t\n"):
             yield f"The name '{name}' must not hold spaces or slashes."
         if "case" in variable.dims[1:] or ("case" in variable.dims and "time" in variable.dims[2:]):
             yield f"The variable '{name}' has the dimensions {variable.dims}; 'case' comes first, then 'time'."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, final
 
@@ -63,11 +64,11 @@ class Source(ABC):
         data = self.lazy()
         specs = {name: self.specs[name] for name in hashed_names(data)[1]}
         lengths = lengths_of(self.header)
-        cases = [
-            case_digest(specs, int(length), lambda name, frames, case=case: self.read(name, case, frames))
-            for case, length in enumerate(lengths)
-        ]
-        return static_digest(data), cases
+
+        def reader(case: int) -> Callable[[str, slice], np.ndarray]:
+            return lambda name, frames: self.read(name, case, frames)
+
+        return static_digest(data), [case_digest(specs, int(n), reader(case)) for case, n in enumerate(lengths)]
 
 
 @final

@@ -64,8 +64,8 @@ def nonfinite_frame(frames: np.ndarray) -> int | None:
 def nonfinite_message(name: str, case: int, frame: int) -> str:
     """What to say of a field with values that are not numbers."""
     return (
-        f"The field '{name}' holds NaN or infinity in case {case}, frame {frame}; repair the case, leave it out, or end "
-        "its valid frames before."
+        f"The field '{name}' holds NaN or infinity in case {case}, frame {frame}; repair the case, leave it out, or "
+        "end its valid frames before."
     )
 
 

@@ -46,8 +46,8 @@ class Windows(torch_data.Dataset):
         frames_out: T_out.
         stride: distance between the starts of windows of a case.
         step: distance between the frames of a window.
-        cache_bytes: if all frames take at most this much as float32, they are kept in memory as one array when the first
-            batch is asked for, in this process alone; 0 reads from the file every time.
+        cache_bytes: if all frames take at most this much as float32, they are kept in memory as one array when the
+            first batch is asked for, in this process alone; 0 reads from the file every time.
 
     Raises:
         InputError: a number is not positive, or no case is long enough for a window.
@@ -72,15 +72,15 @@ class Windows(torch_data.Dataset):
         counts = np.maximum(0, -(-(dataset.lengths - span) // stride))
         if not counts.any():
             raise InputError(
-                f"No case has the {span + 1} frames that a window of {frames_in} + {frames_out} frames with step {step} "
-                f"takes; the longest has {int(dataset.lengths.max())}."
+                f"No case has the {span + 1} frames that a window of {frames_in} + {frames_out} frames with step "
+                f"{step} takes; the longest has {int(dataset.lengths.max())}."
             )
         self._position = np.repeat(np.arange(len(dataset)), counts)
         self._start = (np.arange(len(self._position)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
         self._offsets = np.arange(frames_in + frames_out) * step
         frames = int(dataset.lengths.sum())
         self._cached = 4 * frames * len(dataset.fields) * int(np.prod(dataset.shape)) <= cache_bytes
-        self._cache: tuple[Tensor, np.ndarray] | None = None
+        self._cache: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self._position)
@@ -110,23 +110,19 @@ class Windows(torch_data.Dataset):
         """
         chosen = np.asarray(indices, np.int64)
         position, start = self._position[chosen], self._start[chosen]
-        x, y = self._frames(position, start[:, None] + self._offsets)
-        small = self._small
-        where = torch.from_numpy(position)
-        mask = small["mask"].expand(len(chosen), *small["mask"].shape[1:]) if self._shared_mask else small["mask"][where]
         frames = start[:, None] + self._offsets
+        x, y = self._frames(position, frames)
+        by_case = {name: torch.from_numpy(values[position]) for name, values in self._by_case.items()}
+        mask = self._mask.expand(len(chosen), *self._mask.shape[1:]) if len(self._mask) == 1 else self._mask[position]
         times = self.dataset.case_times
         spacing = (times[position, frames[:, -1]] - times[position, frames[:, 0]]) / (len(self._offsets) - 1)
         return {
             "x": x,
             "y": y,
-            "parameters": small["parameters"][where],
-            "signals": small["signals"][where[:, None], torch.from_numpy(frames)],
             "mask": mask,
+            "signals": torch.from_numpy(self._signals[position[:, None], frames]),
             "dt": torch.from_numpy(spacing.astype(np.float32)),
-            "scale": small["scale"][where],
-            "time_scale": small["time_scale"][where],
-            "case": torch.from_numpy(self.dataset.cases[position]),
+            **by_case,
             "start": torch.from_numpy(start),
         }
 
@@ -159,44 +155,51 @@ class Windows(torch_data.Dataset):
         )
 
     @cached_property
-    def _small(self) -> dict[str, Tensor]:
+    def _by_case(self) -> dict[str, np.ndarray]:
         dataset = self.dataset
-        mask = dataset.mask_values()
-        mask = np.ones((1, *dataset.shape)) if mask is None else mask
         values = {
             "parameters": dataset.parameter_values(),
-            "signals": dataset.signal_values(),
             "scale": dataset.field_scales(),
             "time_scale": dataset.time_scales(),
-            "mask": mask[:, None],
         }
-        return {name: torch.from_numpy(np.ascontiguousarray(value, np.float32)) for name, value in values.items()}
+        return {name: value.astype(np.float32) for name, value in values.items()} | {"case": dataset.cases}
 
-    @property
-    def _shared_mask(self) -> bool:
-        return len(self._small["mask"]) == 1
+    @cached_property
+    def _signals(self) -> np.ndarray:
+        return self.dataset.signal_values().astype(np.float32)
+
+    @cached_property
+    def _mask(self) -> Tensor:
+        """[1 or cases, 1, \\*S]."""
+        mask = self.dataset.mask_values()
+        mask = np.ones((1, *self.dataset.shape)) if mask is None else mask
+        return torch.from_numpy(mask[:, None].astype(np.float32))
 
     def _frames(self, position: np.ndarray, frames: np.ndarray) -> tuple[Tensor, Tensor]:
-        """The frames given and those that follow, of windows at ``position`` with frame numbers [B, T]."""
+        """The frames given and those that follow, of windows at ``position`` with frame numbers [B, T].
+
+        NumPy copies in this thread alone; torch would wake a team of threads beside that of the training step.
+        """
+        first = self.frames_in
         if self._cached:
             if self._cache is None:
                 self._cache = self._load()
-            values, first = self._cache
-            rows = torch.from_numpy(first[position][:, None] + frames)
-            return self._take(values, rows[:, : self.frames_in]), self._take(values, rows[:, self.frames_in :])
-        if self._map is not None:
+            values, begins = self._cache
+            rows = begins[position][:, None] + frames
+            x, y = values[rows[:, :first]], values[rows[:, first:]]
+        elif self._map is not None:
             cases = self.dataset.cases[position]
-            given = self._map.read(cases, frames[:, : self.frames_in])
-            wanted = self._map.read(cases, frames[:, self.frames_in :])
-            return torch.from_numpy(given), torch.from_numpy(wanted)
-        return self._sliced(position, frames)
+            x, y = self._map.read(cases, frames[:, :first]), self._map.read(cases, frames[:, first:])
+        else:
+            x, y = self._sliced(position, frames)
+        return torch.from_numpy(x), torch.from_numpy(y)
 
     @property
     def _map(self) -> FrameMap | None:
         source = self.dataset.source
         return source.frame_map(self.dataset.fields) if isinstance(source, FileSource) else None
 
-    def _load(self) -> tuple[Tensor, np.ndarray]:
+    def _load(self) -> tuple[np.ndarray, np.ndarray]:
         """All valid frames one after the other, [frames, C, \\*S], and where each case begins."""
         dataset = self.dataset
         first = np.cumsum(dataset.lengths) - dataset.lengths
@@ -204,13 +207,9 @@ class Windows(torch_data.Dataset):
         for position, begin, block in dataset.blocks():
             row = int(first[position]) + begin
             values[row : row + len(block)] = block
-        return torch.from_numpy(values), first
+        return values, first
 
-    @staticmethod
-    def _take(values: Tensor, rows: Tensor) -> Tensor:
-        return values.index_select(0, rows.reshape(-1)).view(*rows.shape, *values.shape[1:])
-
-    def _sliced(self, position: np.ndarray, frames: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _sliced(self, position: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """One slice for each window and field, in the order of the file."""
         dataset = self.dataset
         shape = (len(dataset.fields), *dataset.shape)
@@ -221,7 +220,7 @@ class Windows(torch_data.Dataset):
             for channel, name in enumerate(dataset.fields):
                 read = dataset.source.read(name, int(dataset.cases[position[row]]), span)
                 x[row, :, channel], y[row, :, channel] = read[: self.frames_in], read[self.frames_in :]
-        return torch.from_numpy(x), torch.from_numpy(y)
+        return x, y
 
     def __getstate__(self) -> dict[str, Any]:
         # A worker reads from the file: sending or rebuilding the cache would multiply the memory.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -21,9 +21,9 @@ from sciflow.core.environment import versions
 from sciflow.core.errors import InputError
 from sciflow.core.files import atomic_path
 from sciflow.data.digest import Spec, case_digest, hashed_names, static_digest
+from sciflow.data.reader import Dataset, open_dataset
 from sciflow.data.schema import LARGE, SCHEMA, length_name, lengths_of, require_valid, space_of
 from sciflow.data.source import write_json
-from sciflow.data.splits import checked
 from sciflow.data.values import canonical, unusable
 
 CHUNK_BYTES = 16 * 2**10
@@ -38,7 +38,7 @@ def write(
     path: str | Path,
     batches: Iterable[xr.Dataset],
     *,
-    splits: NamedSplits | None = None,
+    splits: NamedSplits | Callable[[Dataset], NamedSplits] | None = None,
     attrs: Mapping[str, Any] | None = None,
     compression: str | None = None,
     dtype: str = "float32",
@@ -53,7 +53,7 @@ def write(
         batches: data sets that obey `sciflow.data.schema`, with the same variables, grid and times (a batch may end
             earlier than the first one); ``length`` says how many frames of each case are valid, all if it is not there.
             The index along ``case`` is given anew.
-        splits: named splits; also those in the first batch's attribute ``splits``.
+        splits: named splits, or a function that draws them from the data set when all its cases are written.
         attrs: attributes of the data set beside those of the first batch; mappings and lists are stored as JSON.
         compression: None reads fastest; "gzip" or "lzf" for archives, whose windows read tens of times slower.
         dtype: number format of fields, inputs and boundary values, "float32" or "float64".
@@ -71,27 +71,38 @@ def write(
         raise InputError(f"The dtype of stored fields is {dtype!r}; expected 'float32' or 'float64'.")
     target = Path(path)
     with atomic_path(target) as temporary:
-        with h5py.File(temporary, "w", track_order=True) as file:
-            writer = _Writer(file, np.dtype(dtype), compression)
-            whole = True
-            for batch in [batches] if isinstance(batches, xr.Dataset) else batches:
-                whole = _has_room(temporary, batch)
-                if not whole:
-                    break
-                writer.append(batch)
-            writer.finish(splits if whole else None, attrs, whole)
+        try:
+            cases, whole = _write_cases(temporary, batches, attrs or {}, np.dtype(dtype), compression)
+        except RuntimeError as error:  # what HDF5 raises when it cannot close a file on a full disk
+            if "No space left on device" in str(error):
+                raise OSError(str(error)) from error
+            raise
         if not whole:
             kept = target.with_name(f"{target.stem}.partial{target.suffix}")
             temporary.replace(kept)
-            raise InputError(
-                f"The disk is full while writing {target}; the {writer.cases} cases that had room are in {kept}."
-            )
+            raise InputError(f"The disk is full while writing {target}; the {cases} cases that had room are in {kept}.")
+        if splits:
+            with open_dataset(temporary) as written:
+                for name, parts in (splits(written) if callable(splits) else splits).items():
+                    written.with_split(parts, name)
     return target
 
 
-def _has_room(path: Path, batch: xr.Dataset) -> bool:
-    """Asked before each batch, while the file can still be completed: HDF5 cannot recover from a failed write."""
-    return shutil.disk_usage(path.parent).free >= batch.nbytes + MARGIN_BYTES
+def _write_cases(
+    path: Path, batches: Iterable[xr.Dataset], attrs: Mapping[str, Any], dtype: np.dtype, compression: str | None
+) -> tuple[int, bool]:
+    """Write batches while there is room; the number of cases written, and whether that is all of them."""
+    with h5py.File(path, "w", track_order=True) as file:
+        writer = _Writer(file, dtype, compression)
+        whole = True
+        for batch in [batches] if isinstance(batches, xr.Dataset) else batches:
+            # Asked while the file can still be completed: HDF5 does not recover from a write that failed.
+            whole = shutil.disk_usage(path.parent).free >= batch.nbytes + MARGIN_BYTES
+            if not whole:
+                break
+            writer.append(batch)
+        writer.finish(attrs)
+        return writer.cases, whole
 
 
 @final
@@ -137,17 +148,13 @@ class _Writer:
             self._digests.append(case_digest(specs, int(length), read))
         self.cases += len(lengths)
 
-    def finish(self, splits: NamedSplits | None, attrs: Mapping[str, Any] | None, whole: bool) -> None:
-        """Write what concerns all cases; splits only if all cases are there."""
+    def finish(self, attrs: Mapping[str, Any]) -> None:
+        """Write what concerns all cases."""
         if self._first is None:
-            if whole:
-                raise InputError("There are no cases to write; give at least one batch.")
-            raise InputError(f"The disk is full; there is no room for {self._file.filename}.")
-        given = {**self._first.attrs, **(attrs or {})}
-        if whole:
-            named = {**json.loads(given.get("splits", "{}")), **(splits or {})}
-            for name, parts in named.items():
-                write_json(self._file, "splits", name, checked(parts, self.cases, f"The split '{name}'"))
+            raise InputError(
+                "There are no cases to write: there is no batch, or the disk has no room for the first one."
+            )
+        given = {**self._first.attrs, **attrs}
         write_json(self._file, "integrity", "digests", {"static": self._static, "cases": self._digests})
         own = {
             "schema": SCHEMA,
@@ -227,8 +234,8 @@ def _require_same(first: xr.Dataset, batch: xr.Dataset, where: str) -> None:
             sizes = {dim: size for dim, size in own.sizes.items() if dim not in ("case", "time")}
             same = all(expected.sizes[dim] == size for dim, size in sizes.items()) and own.dtype == expected.dtype
         else:
-            frames = {"time": slice(batch.sizes["time"])} if "time" in expected.dims else {}
-            same = np.array_equal(own.values, expected.isel(frames).values)
+            shared = expected.isel(time=slice(batch.sizes["time"])) if "time" in expected.dims else expected
+            same = np.array_equal(own.values, shared.values)
         if not same:
             raise InputError(f"{where} differs from the first one in '{name}'; give it the dimension 'case' if it may.")
     for name in ("problem", "grid", "periodic"):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sciflow.core import InputError, Method, atomic_path, describe, explained
+from sciflow.core import Method, atomic_path, describe, explained
 from sciflow.evaluation.cost import PeakMemory
 from sciflow.evaluation.forecast import ForecastTask, evaluate
 from sciflow.evaluation.methods import build_entry
@@ -166,10 +166,3 @@ def _logger(path: Path) -> Callable[[dict[str, Any]], None]:
             file.write(json.dumps({"time": round(time.time(), 3), **record}) + "\n")
 
     return write
-
-
-def require_split(parts: dict[str, Dataset], name: str) -> None:
-    """Raise unless a split has training and test cases."""
-    for part in ("train", "test"):
-        if part not in parts or not len(parts[part]):
-            raise InputError(f"The split '{name}' has no {part} cases; choose another split or draw it anew.")

@@ -82,7 +82,8 @@ def short(value: float | None, digits: int = 3) -> str:
     if math.isinf(value):
         return "diverged" if value > 0 else "-inf"
     if value != 0 and (abs(value) < 1e-2 or abs(value) >= 1e5):
-        return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e")
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
     return f"{value:.{digits}g}" if abs(value) < 100 else f"{value:.0f}"
 
 
@@ -106,12 +107,13 @@ def _cells(entry: Entry) -> list[str]:
         cells += [f"{short(error.value)} [{short(error.low)}, {short(error.high)}]", factor, worst]
     cost = entry.cost
     seconds, memory = cost.get("seconds_per_frame"), cost.get("peak_memory")
-    cells += [_count(cost.get("parameters")), short(cost.get("training_seconds"))]
-    return [
-        *cells,
-        short(None if seconds is None else 1e3 * seconds),
-        short(None if memory is None else memory / 2**20),
-    ]
+    cells += [_count(cost.get("parameters")), _seconds(cost.get("training_seconds"))]
+    per_frame = "-" if seconds is None else short(1e3 * seconds, 2)
+    return [*cells, per_frame, "-" if memory is None else f"{memory / 2**20:.0f}"]
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else "<0.1" if value < 0.1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
 def _count(number: float | None) -> str:
@@ -131,17 +133,19 @@ def markdown(entries: list[Entry]) -> str:
 
 
 def rich_table(entries: list[Entry], title: str = "") -> Table:
-    """The leaderboard for a terminal: intervals are left to the files, so that it fits into 100 columns."""
+    """The leaderboard for a terminal: intervals and memory are left to the files, so that it fits into 100 columns."""
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=title or None)
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False)
     horizons = list(entries[0].scores) if entries else []
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     for horizon in horizons:
-        for head in (f"NMSE {horizon}", f"x {horizon}", f"worst x {horizon}"):
-            table.add_column(head, justify="right")
-    for head in ("params", "train s", "ms/frame"):
-        table.add_column(head, justify="right")
+        steps = f"{horizon} step" if horizon == 1 else f"{horizon} steps"
+        for head in (f"{steps}\nNMSE", "x over\npers.", "worst\ncase x"):
+            table.add_column(head, justify="right", no_wrap=True)
+    for head in ("\nparams", "train\ns", "ms/\nframe"):
+        table.add_column(head, justify="right", no_wrap=True)
     for entry in entries:
         cells = _cells(entry)
         kept = [cells[0]]

@@ -70,7 +70,9 @@ def build(
         both = sorted(set(options) & set(settings))
         if both:
             raise InputError(f"The option '{both[0]}' of '{name}' is given under config and under training.")
-        return Surrogate(name, **options, **settings, **({} if seed is None else {"seed": seed}))
+        if seed is not None:
+            settings["seed"] = seed
+        return Surrogate(name, **options, **settings)
     if training:
         raise InputError(f"The method '{name}' is not trained by gradient steps; put its options under config.")
     from sciflow.baselines import methods

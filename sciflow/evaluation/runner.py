@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sciflow.core import InputError, atomic_path, describe, digest, require_writable
-from sciflow.evaluation.execute import execute, require_split
+from sciflow.evaluation.execute import execute
 from sciflow.evaluation.leaderboard import Entry, as_json, as_table, leaderboard, markdown, rich_table, short
 from sciflow.evaluation.methods import build_entry
 from sciflow.evaluation.plan import PlannedRun, evaluation_digest, plan, read_json
+from sciflow.evaluation.preparation import data_path, prepare, split_parts
 from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS, Results
 from sciflow.evaluation.suite import Suite, load_suite
 
@@ -52,11 +53,11 @@ def run(
     console = _console(progress)
     if dry_run:
         runs = plan(loaded, folder, *_existing(loaded, folder))
-        console.print(_listing(runs, loaded, data_exists=_data_path(loaded, folder).exists()))
+        console.print(_listing(runs, loaded, data_exists=data_path(loaded, folder).exists()))
         return runs
     require_writable(folder)
-    path = _prepare(loaded, folder, console)
-    parts, data_digest = _parts(loaded, path)
+    path = prepare(loaded, folder, console)
+    parts, data_digest = split_parts(loaded, path)
     runs = plan(loaded, folder, parts, data_digest)
     pending = [item for item in runs if item.status != "finished"]
     for item in pending:
@@ -158,11 +159,17 @@ def _execute_all(
         try:
             execute(item, suite, parts, progress=progress)
         except Exception as error:  # one method must not take the others down with it
-            failures[item.title] = f"{type(error).__name__}: {error}"
+            failures[item.title] = _reason(error)
             console.print(f"{place}: failed: {failures[item.title]}", markup=False, highlight=False)
             continue
         console.print(f"{place}: {_summary(item)}", markup=False, highlight=False)
     return failures
+
+
+def _reason(error: Exception) -> str:
+    """Kind and first line of an error; the run's log has all of it."""
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"
 
 
 def _summary(item: PlannedRun) -> str:
@@ -177,42 +184,9 @@ def _summary(item: PlannedRun) -> str:
     return f"{', '.join(parts)}, {seconds:.0f} s"
 
 
-def _data_path(suite: Suite, folder: Path) -> Path:
-    source = suite.data
-    if source.path is not None:
-        return Path(source.path)
-    name = Path(str(source.recipe)).stem
-    tail = f"-{digest(list(source.set))[:8]}" if source.set else ""
-    return folder / "data" / f"{name}{tail}.h5"
-
-
-def _prepare(suite: Suite, folder: Path, console: Console) -> Path:
-    """Path of the data set, generated now if its recipe has not been run yet."""
-    path = _data_path(suite, folder)
-    if suite.data.path is not None:
-        if not path.is_file():
-            raise InputError(f"The data set {path} of the suite '{suite.name}' does not exist.")
-        return path
-    if not path.is_file():
-        from sciflow.data import generate
-
-        console.print(f"generating {path} by the recipe '{suite.data.recipe}'", highlight=False)
-        generate(str(suite.data.recipe), path, overrides=suite.data.set)
-    return path
-
-
-def _parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str]:
-    from sciflow.data import open_dataset
-
-    dataset = open_dataset(path)
-    parts = dataset.split(suite.split)
-    require_split(parts, suite.split)
-    return parts, str(dataset.digest)
-
-
 def _existing(suite: Suite, folder: Path) -> tuple[dict[str, Dataset] | None, str]:
-    path = _data_path(suite, folder)
-    return _parts(suite, path) if path.is_file() else (None, "")
+    path = data_path(suite, folder)
+    return split_parts(suite, path) if path.is_file() else (None, "")
 
 
 def _command(suite: Any, out: str | Path | None, overrides: Sequence[str]) -> str:
@@ -239,4 +213,5 @@ def _listing(runs: Sequence[PlannedRun], suite: Suite, *, data_exists: bool) -> 
 def _console(progress: bool) -> Console:
     from rich.console import Console
 
-    return Console(quiet=not progress)
+    console = Console(quiet=not progress)
+    return console if console.is_terminal else Console(quiet=not progress, width=110)  # a log file

@@ -75,7 +75,7 @@ class Scores:
         self._terms: dict[tuple[str, int], np.ndarray] = {}  # (metric, case) -> [T, rows, K]
         self._rows: dict[str, tuple[str, ...]] = {}
 
-    def add(self, frames: Frames, cases: Sequence[int]) -> None:
+    def add(self, frames: Frames, cases: Sequence[int] | np.ndarray) -> None:
         """Pool one chunk; `cases` says which case each of its B queries belongs to."""
         owners = np.asarray(cases)
         for name, metric in self._metrics.items():

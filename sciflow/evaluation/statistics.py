@@ -1,14 +1,21 @@
-"""Confidence intervals by the bootstrap over cases and seeds."""
+"""Confidence intervals by the bootstrap over cases and seeds.
+
+Plain percentile intervals of few cases are too narrow: at a level of 0.95 they hold the mean of 8 normally distributed
+cases in 0.88 of all experiments. The percentiles taken here are therefore moved outwards, to those at which an interval
+of normally distributed cases has the width of Student's (the expanded percentile interval of Hesterberg, The American
+Statistician 69, 2015): 0.94 of all experiments.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from sciflow.core import InputError
 
-SAMPLES = 2000
+SAMPLES = 4000
 LEVEL = 0.95
 
 
@@ -41,10 +48,18 @@ def _means(values: np.ndarray, of_seeds: np.ndarray, of_cases: np.ndarray) -> np
     return np.where(lost > 0, np.inf, np.einsum("bs,sc,bc->b", of_seeds, finite, of_cases, optimize=True))
 
 
-def _interval(value: float, samples: np.ndarray, level: float) -> Interval:
-    tail = 50.0 * (1.0 - level)
+def _tail(cases: int, level: float) -> float:
+    """Probability below the interval: that of Student's quantile, widened by sqrt(n / (n - 1)), under a normal law."""
+    if cases < 2:
+        return 0.5 * (1.0 - level)
+    quantile = stats.t.ppf(0.5 * (1.0 + level), cases - 1) * np.sqrt(cases / (cases - 1))
+    return float(stats.norm.sf(quantile))
+
+
+def _interval(value: float, samples: np.ndarray, cases: int, level: float) -> Interval:
+    tail = 100.0 * _tail(cases, level)
     # An order statistic, not an interpolated one: infinity stays infinity.
-    low, high = np.percentile(samples, [tail, 100 - tail], method="nearest")
+    low, high = np.percentile(samples, [tail, 100.0 - tail], method="nearest")
     return Interval(float(value), float(low), float(high))
 
 
@@ -54,8 +69,7 @@ def bootstrap_mean(values: np.ndarray, *, samples: int = SAMPLES, level: float =
     Args:
         values: [seeds, cases], or [cases].
         samples: bootstrap samples.
-        level: coverage aimed at. Percentile intervals of few cases are somewhat too narrow: about 0.90 are covered at
-            a level of 0.95 with 8 normally distributed cases.
+        level: coverage aimed at.
         seed: of the resampling; equal seeds give equal intervals.
 
     Raises:
@@ -64,7 +78,7 @@ def bootstrap_mean(values: np.ndarray, *, samples: int = SAMPLES, level: float =
     values = _matrix(values)
     seeds, cases = values.shape
     of_seeds, of_cases = resampling(seeds, cases, samples, seed)
-    return _interval(values.mean(), _means(values, of_seeds, of_cases), level)
+    return _interval(values.mean(), _means(values, of_seeds, of_cases), cases, level)
 
 
 def bootstrap_ratio(
@@ -77,7 +91,7 @@ def bootstrap_ratio(
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = _means(above, of_seeds, of_cases) / _means(below, of_seeds, of_cases)
         value = above.mean() / below.mean()
-    return _interval(value, np.nan_to_num(drawn, nan=1.0, posinf=np.inf), level)
+    return _interval(value, np.nan_to_num(drawn, nan=1.0, posinf=np.inf), cases, level)
 
 
 def _matrix(values: np.ndarray) -> np.ndarray:

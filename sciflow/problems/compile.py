@@ -50,16 +50,15 @@ def compile_expressions(
         backend: ``"numpy"``, ``"jax"`` or ``"torch"``.
     """
     expressions = [sympy.sympify(expression).doit() for expression in expressions]
-    atoms: dict[sympy.Expr, tuple[str, Orders]] = {}
-    for expression in expressions:
-        for derivative in expression.atoms(sympy.Derivative):
-            atoms[derivative] = _orders(derivative, coordinates)
-        for call in expression.atoms(AppliedUndef):
-            atoms[call] = (call.func.__name__, (0,) * len(coordinates))
+    derivatives = {atom: sympy.Dummy(real=True) for e in expressions for atom in e.atoms(sympy.Derivative)}
+    atoms = {derivative: _orders(derivative, coordinates) for derivative in derivatives}
+    # Derivatives first: they contain the field itself, which need not be wanted on its own.
+    replaced = [expression.xreplace(derivatives) for expression in expressions]
+    calls = {atom: sympy.Dummy(real=True) for e in replaced for atom in e.atoms(AppliedUndef)}
+    atoms |= {call: (call.func.__name__, (0,) * len(coordinates)) for call in calls}
     ordered = sorted(atoms, key=lambda atom: (sum(atoms[atom][1]), atoms[atom]))
-    dummies = {atom: sympy.Dummy(f"d{index}", real=True) for index, atom in enumerate(ordered)}
-    # Derivatives first: they contain the applied functions.
-    replaced = [e.xreplace({a: dummies[a] for a in ordered if a.is_Derivative}).xreplace(dummies) for e in expressions]
+    dummies = {**derivatives, **calls}
+    replaced = [expression.xreplace(calls) for expression in replaced]
     free = set().union(*(expression.free_symbols for expression in replaced)) - set(dummies.values())
     symbols = sorted(free, key=lambda symbol: symbol.name)
     function = numeric([*(dummies[atom] for atom in ordered), *symbols], replaced, backend)

@@ -9,7 +9,7 @@ from sciflow.core.registry import Registry
 
 if TYPE_CHECKING:
     from sciflow.solvers.base import Grid, ReferenceSolver
-    from sciflow.solvers.simulate import build, choose, simulate
+    from sciflow.solvers.simulation import build, choose, simulate
 
 solvers: Registry = Registry("solver", "sciflow.solvers")
 solvers.add(
@@ -21,7 +21,7 @@ solvers.add(
     summary="incompressible 2-D flow between walls: staggered grid, SBDF2 projection",
 )
 
-_HOME = {"Grid": "base", "ReferenceSolver": "base", "build": "simulate", "choose": "simulate", "simulate": "simulate"}
+_HOME = {"Grid": "base", "ReferenceSolver": "base", "build": "simulation", "choose": "simulation", "simulate": "simulation"}
 
 __all__ = ["Grid", "ReferenceSolver", "build", "choose", "simulate", "solvers"]
 
@@ -29,6 +29,4 @@ __all__ = ["Grid", "ReferenceSolver", "build", "choose", "simulate", "solvers"]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'sciflow.solvers' has no attribute {name!r}")
-    value = getattr(import_module(f"sciflow.solvers.{_HOME[name]}"), name)
-    globals()[name] = value  # the submodule of the same name must not shadow it
-    return value
+    return getattr(import_module(f"sciflow.solvers.{_HOME[name]}"), name)

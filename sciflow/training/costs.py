@@ -35,7 +35,7 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_memory(device: torch.device) -> float | None:
-    """Bytes: on a GPU the most that tensors took since :func:`reset_peak`, on the CPU the most that this process ever took.
+    """Bytes: on a GPU the most that tensors took since :func:`reset_peak`, else the most that this process ever took.
 
     None where the system does not tell (Windows).
     """

@@ -30,7 +30,9 @@ def choose_device(name: str) -> torch.device:
         raise InputError(f"The device '{name}' was asked for, but torch finds no GPU here; use device='auto' or 'cpu'.")
     number, present = int(index or 0), torch.cuda.device_count()
     if number >= present:
-        raise InputError(f"The device '{name}' was asked for, but there are {present}; use 'cuda:0' to 'cuda:{present - 1}'.")
+        raise InputError(
+            f"The device '{name}' was asked for, but there are {present}; use 'cuda:0' to 'cuda:{present - 1}'."
+        )
     return torch.device("cuda", number)
 
 

@@ -6,10 +6,10 @@ from typing import Self, final
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sciflow.core import Config, InputError, Query, near
 from sciflow.data import Dataset
+from sciflow.data.grid import unit_coordinates
 from sciflow.operators import Sizes
 from sciflow.training.config import Training
 from sciflow.training.rollout import Start
@@ -22,6 +22,7 @@ class Layout(Config):
     Attributes:
         space: axes in tensor order, such as ("y", "x").
         periodic: the periodic ones of them.
+        grid: "nodes" or "cells".
         masked: whether there are solid cells.
         fields: fields of a frame.
         parameters: case parameters.
@@ -32,6 +33,7 @@ class Layout(Config):
 
     space: tuple[str, ...]
     periodic: tuple[str, ...]
+    grid: str
     masked: bool
     fields: tuple[str, ...]
     parameters: tuple[str, ...]
@@ -42,16 +44,16 @@ class Layout(Config):
     @classmethod
     def of(cls, data: Dataset) -> Self:
         """The layout of a data set."""
-        content = data.xarray
         return cls(
             space=tuple(data.space),
             periodic=tuple(axis for axis in data.space if axis in data.periodic),
+            grid=str(data.attrs.get("grid", "nodes")),
             masked=data.has_mask,
             fields=tuple(data.fields),
             parameters=tuple(data.parameters),
             signals=tuple(data.signals),
-            scales=tuple(str(content[name].attrs.get("scale_coord", "")) for name in data.fields),
-            time_scale=str(content.attrs.get("time_scale_coord", "")),
+            scales=tuple(str(data.xarray[name].attrs.get("scale_coord", "")) for name in data.fields),
+            time_scale=str(data.attrs.get("time_scale_coord", "")),
         )
 
     def require_same(self, other: Layout) -> None:
@@ -63,7 +65,9 @@ class Layout(Config):
         for name in type(self).model_fields:
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
-                raise InputError(f"The validation cases have {name} = {theirs}, the training cases {mine}; use one data set.")
+                raise InputError(
+                    f"The validation cases have {name} {theirs}, the training cases {mine}; split one data set."
+                )
 
     def sizes(self, training: Training) -> Sizes:
         """Sizes of the network's tensors."""
@@ -78,13 +82,12 @@ class Layout(Config):
             mask=self.masked,
         )
 
-    def start(self, query: Query, frames_in: int, coordinates: Tensor) -> Start:
+    def start(self, query: Query, frames_in: int) -> Start:
         """The tensors with which a rollout of a query begins; only its last ``frames_in`` context frames are used.
 
         Args:
             query: what is asked.
             frames_in: context frames that the network sees.
-            coordinates: [D, *S] of the query's grid, in [0, 1].
 
         Raises:
             InputError: the query lacks something the network needs, has too few context frames, or holds NaN.
@@ -112,8 +115,10 @@ class Layout(Config):
             if not np.isfinite(values).all():
                 what = "context frames" if name == "x" else name.replace("_", " ")
                 raise InputError(f"The query's {what} hold NaN or infinity; repair or leave out these cases.")
+        described = query.context.assign_attrs(periodic=",".join(self.periodic), grid=self.grid)
+        parts["coordinates"] = unit_coordinates(described)
         tensors = {name: torch.from_numpy(np.ascontiguousarray(values, np.float32)) for name, values in parts.items()}
-        return Start(times=torch.from_numpy(times.astype(np.float64)), coordinates=coordinates, **tensors)
+        return Start(times=torch.from_numpy(times.astype(np.float64)), **tensors)
 
     def _frames(self, query: Query) -> np.ndarray:
         """[B, T, C, *S], all context frames."""
@@ -123,7 +128,9 @@ class Layout(Config):
             if name not in present:
                 raise InputError(f"The query lacks the field '{name}' of this surrogate.{near(name, present)}")
             if set(query.context[name].dims) != set(dims):
-                raise InputError(f"The field '{name}' of the query has the dimensions {query.context[name].dims}, not {dims}.")
+                raise InputError(
+                    f"The field '{name}' of the query has the dimensions {query.context[name].dims}, not {dims}."
+                )
         return np.stack([query.context[name].transpose(*dims).values for name in self.fields], axis=2)
 
     def _mask(self, query: Query) -> np.ndarray:
@@ -131,7 +138,9 @@ class Layout(Config):
         shape = tuple(int(query.context.sizes.get(axis, 1)) for axis in self.space)
         if not self.masked:
             if "mask" in query.context and not bool(query.context["mask"].all()):
-                raise InputError("The query has solid cells, but this surrogate was trained without a mask; train it on such data.")
+                raise InputError(
+                    "The query has solid cells, but this surrogate was trained without a mask; train one with it."
+                )
             return np.ones((query.cases, 1, *shape), bool)
         if "mask" not in query.context:
             raise InputError("The query lacks the variable 'mask' (True = fluid) that this surrogate was trained with.")

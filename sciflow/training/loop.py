@@ -29,9 +29,10 @@ _VALIDATION_WINDOWS = 256
 class Loop:
     """Trains the network of a :class:`StepModel` in place.
 
-    Each step is a function of the state before it, the seed and the step number alone: batches, learning rate and random
-    layers are drawn from (seed, step), so a run that continues from a stored state gives the weights of an uninterrupted one.
-    Validation error is that of the averaged weights on up to 256 windows, evenly spread over the validation set.
+    Each step is a function of the state before it, the seed and the step number alone: batches, learning rate and
+    random layers follow from (seed, step), so a run that continues from a stored state gives the weights of one that
+    was never interrupted. The validation error is that of the averaged weights on up to 256 windows, evenly spread over
+    the validation cases.
 
     Args:
         model: network and normaliser; moved to ``device``.
@@ -41,17 +42,17 @@ class Loop:
         device: where to train.
 
     Raises:
-        InputError: there are no training windows, or early stopping was asked for without validation windows.
+        InputError: early stopping was asked for without validation windows.
     """
 
     def __init__(
         self, model: StepModel, windows: Windows, valid: Windows | None, training: Training, device: torch.device
     ) -> None:
-        if training.patience is not None and not valid:
-            raise InputError("Early stopping (patience) needs validation cases; pass them to fit, or leave patience out.")
-        if not len(windows):
-            raise InputError("The training cases are too short for a single window; use fewer frames_in and frames_out.")
-        self.training, self.windows, self.valid, self.device = training, windows, valid or None, device
+        if training.patience is not None and valid is None:
+            raise InputError(
+                "Early stopping (patience) needs validation cases; pass them to fit or leave patience out."
+            )
+        self.training, self.windows, self.valid, self.device = training, windows, valid, device
         self.counters = Counters()
         self._fabric = _fabric(device, training.precision)
         self._plain = model.to(device)
@@ -120,7 +121,7 @@ class Loop:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         batch = batches.take(step)
-        seed_step(training.seed, step)
+        seed_step(training.seed, step, self.device)
         loss = self._model(batch).mean()
         self._optimizer.zero_grad()
         self._fabric.backward(loss)
@@ -201,9 +202,14 @@ def validation_error(model: StepModel, windows: Windows, batch_size: int, device
     return sum(float(model(read_batch(windows, batch, device)).sum()) for batch in batches) / count
 
 
-def seed_step(seed: int, step: int) -> None:
+def seed_step(seed: int, step: int, device: torch.device) -> None:
     """Seed torch's generators for one step, so that random layers depend on nothing that came before."""
-    torch.manual_seed((seed * 1_000_003 + step + 1) % 2**63)
+    number = (seed * 1_000_003 + step + 1) % 2**63
+    # torch.manual_seed would remember every call for GPUs that are not in use yet.
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)
 
 
 @final

@@ -42,7 +42,7 @@ def split_options(
         if option not in known:
             raise InputError(f"The surrogate '{name}' has no option '{option}'.{near(option, known)}")
     if training is not None and not isinstance(training, Training):
-        raise InputError(f"training must be a Training, not {type(training).__name__}; pass settings as keywords instead.")
+        raise InputError(f"training must be a Training, not {type(training).__name__}; or pass settings as keywords.")
     where = f"The surrogate '{name}'"
     mine = {key: value for key, value in options.items() if key in Training.model_fields}
     before = training.model_dump() if training is not None else {}

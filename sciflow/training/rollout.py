@@ -51,9 +51,9 @@ class Start:
 def rollout(model: StepModel, start: Start, frames_out: int) -> Tensor:
     """Forecast all frames after the context, [B, T, C, *S] float32 on the CPU.
 
-    Each call of the network sees the last T_in frames, which are its own output after T_in frames, and gives ``frames_out``
-    more; it is told the signals at all these times, and as dt the time between the last frame it sees and the next. A last
-    call that would go beyond the frames asked for is cut, its signals being continued by their last value. Cases go through
+    Each call of the network sees the last T_in frames, its own output among them, and gives ``frames_out`` more. It is
+    told the signals at all these times, and as dt the time between the last frame it sees and the next. A last call
+    that would go beyond the frames asked for is cut, its signals being continued by their last value. Cases go through
     the network in parts of about 260 000 cells.
 
     Args:

@@ -32,9 +32,9 @@ from sciflow.training.step import StepModel
 class Surrogate(Method):
     """A neural operator that predicts the next frames from the last ones and is rolled out on its own output.
 
-    The network is built from the data set that it is fitted on; channel counts are never typed. Training minimises the mean
-    squared error of normalised increments (or states) over single windows with AdamW and keeps a running average of the
-    weights, see :class:`Training`. Normalisation is fitted on the training cases and is part of the surrogate.
+    The network is built from the data set that it is fitted on; channel counts are never typed. Training minimises the
+    mean squared error of normalised increments (or states) over single windows with AdamW and keeps a running average
+    of the weights, see :class:`Training`. Normalisation is fitted on the training cases and is part of the surrogate.
 
     Args:
         name: of a network in `sciflow.operators.networks`.
@@ -81,8 +81,9 @@ class Surrogate(Method):
         Args:
             train: cases to learn from.
             valid: cases on which the averaged weights are validated, for progress and early stopping.
-            resume: a folder in which the state of training is kept; if it holds one of the same settings and data, training
-                goes on from there and ends with the weights of an uninterrupted run. Remove it when the model is saved.
+            resume: a folder in which the state of training is kept; if it holds one of the same settings and data,
+                training goes on from there and ends with the weights of an uninterrupted run. Remove the folder once
+                the model is saved.
             resume_seconds: shortest time between two writes of that state; at the end it is always written.
             progress: show a progress bar; None means in a terminal or notebook only.
             on_step: receives a `Record` every ten steps, after each validation and after the last step.
@@ -91,7 +92,8 @@ class Surrogate(Method):
             InputError: the network cannot be used for this data, the data holds NaN, ``valid`` has other fields, or the
                 state in ``resume`` is damaged or belongs to another run.
         """
-        from sciflow.training.loop import Loop, seed_step  # Lightning takes seconds to import; predicting does not need it
+        # Lightning takes seconds to import, and predicting does not need it.
+        from sciflow.training.loop import Loop, seed_step
 
         training, layout = self.training, Layout.of(train)
         if valid is not None:
@@ -102,7 +104,7 @@ class Surrogate(Method):
         reset_peak(device)
         generators = [device.index] if device.type == "cuda" else []
         with cpu_threads(training.threads), torch.random.fork_rng(devices=generators):
-            seed_step(training.seed, -1)
+            seed_step(training.seed, -1, device)
             model = self._new_model(layout, Normaliser.fit(train))
             loop = Loop(model, windows, checks, training, device)
             if state is not None:
@@ -123,17 +125,17 @@ class Surrogate(Method):
     def predict(self, query: Query | Dataset) -> Forecast:
         """Roll out from the last context frames over all times asked for; a data set from its first frames.
 
-        Solid cells hold 0. A rollout that blows up is returned as it is, NaN and infinities included, with a warning that
-        names the first frame, so that it can be scored as the failure it is.
+        Solid cells hold 0. A rollout that blows up is returned as it is, NaN and infinities included, so that it can be
+        scored as the failure it is; a warning names the first such frame.
 
         Raises:
-            InputError: the surrogate is not fitted, or the query lacks a field, parameter, signal or mask, or holds NaN.
+            InputError: the surrogate is not fitted, or the query lacks a field, parameter, signal or mask or holds NaN.
         """
         model, layout = self._fitted()
         frames_in = self.training.frames_in
         if isinstance(query, Dataset):
             query = make_query(query, [0], frames_in, int(query.lengths.min()) - frames_in)
-        start = layout.start(query, frames_in, grid_coordinates(query.context))
+        start = layout.start(query, frames_in)
         with cpu_threads(self.training.threads):
             model.to(choose_device(self.training.device))
             values = rollout(model, start, self.training.frames_out).numpy()
@@ -166,8 +168,8 @@ class Surrogate(Method):
             device: where to predict, if not where the settings of training say.
 
         Raises:
-            InputError: the folder holds no saved surrogate, its files are damaged, or its network is not installed here or
-                has changed.
+            InputError: the folder holds no saved surrogate, its files are damaged, or its network is not installed here
+                or has changed.
         """
         tensors, stored = load_model(folder)
         try:
@@ -191,8 +193,9 @@ class Surrogate(Method):
 
         Returns:
             ``parameters`` (real numbers), ``flops`` (per frame and case; without fast Fourier transforms and point-wise
-            functions), ``steps`` done, ``training_seconds`` (interruptions not counted), ``data_wait_fraction`` (of these
-            seconds, spent waiting for data), ``peak_memory`` (bytes: of the GPU, or the most this process ever took).
+            functions), ``steps`` done, ``training_seconds`` (interruptions not counted), ``data_wait_fraction`` (of
+            these seconds, spent waiting for data), ``peak_memory`` (bytes: of the GPU, or the most this process ever
+            took).
         """
         return dict(self._cost)
 
@@ -202,7 +205,7 @@ class Surrogate(Method):
 
     def _fitted(self) -> tuple[StepModel, Layout]:
         if self._model is None or self._layout is None:
-            raise InputError(f"The surrogate '{self.name}' is not fitted; call fit(train) or Surrogate.load(folder) first.")
+            raise InputError(f"The surrogate '{self.name}' is not fitted; call fit, or Surrogate.load(folder).")
         return self._model, self._layout
 
     def _windows(self, data: Dataset) -> Windows:
@@ -240,6 +243,7 @@ def _as_fields(values: np.ndarray, query: Query, layout: Layout) -> xr.Dataset:
     dims = ("case", "time", *layout.space)
     coords = {axis: query.context[axis] for axis in layout.space if axis in query.context.coords}
     fields = {
-        name: (dims, values[:, :, channel], dict(query.context[name].attrs)) for channel, name in enumerate(layout.fields)
+        name: (dims, values[:, :, channel], dict(query.context[name].attrs))
+        for channel, name in enumerate(layout.fields)
     }
     return xr.Dataset(fields, coords=coords)

@@ -72,7 +72,7 @@ def test_interior_points_are_inside_and_centred(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 300))
 def test_boundary_points_lie_on_the_boundary_with_unit_outward_normals(name: str, seed: int, count: int) -> None:
     shape: Shape = SHAPES[name]

@@ -23,8 +23,8 @@ class ConservedError(Metric):
     row per law, the row "all" is the root mean square over laws. Then the mean over cases. Unit: density x volume.
 
     Raises:
-        InputError: the data set names no problem, or the problem declares no law whose density is a function of the
-            fields, the parameters and the coordinates alone.
+        InputError: the data set names no problem, or the problem declares no law whose density is a function of stored
+            fields (and of parameters and coordinates), without derivatives.
     """
 
     name = "conserved_rmse"
@@ -57,7 +57,7 @@ def _densities(frames: Frames) -> dict[str, sympy.Expr]:
     usable = {}
     for name, density in laws.items():
         calls = {str(call.func) for call in density.atoms(sympy.core.function.AppliedUndef)}
-        if not density.has(sympy.Derivative) and calls <= set(frames.fields):
+        if calls and calls <= set(frames.fields) and not density.has(sympy.Derivative):
             usable[name] = density
     if not usable:
         raise InputError(

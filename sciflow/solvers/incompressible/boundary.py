@@ -1,8 +1,8 @@
 """Velocities on the four sides of the box: what a moving, impermeable or blowing wall imposes.
 
-Every velocity component is prescribed on every side, at the place where the staggered grid needs it: a component normal to a side
-at the face centres there, a tangential one at the inner grid lines that end there. A value is a number, a scalar array or an array
-along the side; a plain Python zero is recognised while tracing and costs nothing.
+Every velocity component is prescribed on every side, at the place where the staggered grid needs it: a component normal
+to a side at the face centres there, a tangential one at the inner grid lines that end there. A value is a number, a
+scalar array or an array along the side; a plain Python zero is recognised while tracing and costs nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from sciflow.solvers.incompressible.grid import AxisMetric, Grid
+from sciflow.solvers.incompressible.grid import AxisMetric, StaggeredGrid
 
 Value: TypeAlias = Any  # float | jax.Array
 Ends: TypeAlias = tuple[Value, Value]
@@ -21,7 +21,7 @@ Profile: TypeAlias = Callable[[Value, Value, Value], tuple[Value, Value]]
 
 
 class Walls(NamedTuple):
-    """Wall values of both components, `walls.u[axis]` = values at the low and the high end of array axis 0 (y) or 1 (x)."""
+    """Wall values of both components; `walls.u[axis]` holds those at both ends of array axis 0 (y) or 1 (x)."""
 
     v: tuple[Ends, Ends]
     u: tuple[Ends, Ends]
@@ -52,12 +52,14 @@ def line_values(side: Profile, component: int, x: Value, y: Value, t: Value) -> 
     return float(value) if isinstance(value, int | float) else value
 
 
-def walls_at(sides: Sides, grid: Grid, lengths: tuple[Value, Value], t: Value) -> Walls:
+def walls_at(sides: Sides, grid: StaggeredGrid, lengths: tuple[Value, Value], t: Value) -> Walls:
     """Evaluate the sides at time `t` where the grid needs them; `lengths` = (ly, lx)."""
     ly, lx = lengths
     south, north, west, east = sides
 
-    def ends(low: Profile, high: Profile, component: int, at_low: tuple[Value, Value], at_high: tuple[Value, Value]) -> Ends:
+    def ends(
+        low: Profile, high: Profile, component: int, at_low: tuple[Value, Value], at_high: tuple[Value, Value]
+    ) -> Ends:
         return line_values(low, component, *at_low, t), line_values(high, component, *at_high, t)
 
     xc, xf, yc, yf = grid.x.centres * lx, grid.x.faces[1:-1] * lx, grid.y.centres * ly, grid.y.faces[1:-1] * ly

@@ -1,8 +1,8 @@
 """Between the staggered grid and the uniform cells that frames are stored on, by cubic splines as dense matrices.
 
-A stored cell holds the mean of spline values at `ceil(cells / stored)` points an axis (one point, its centre, where the storage is as
-fine as the grid; 2 x 2 points where it is half as fine). Splines run through the wall values, so that nothing is extrapolated but the
-pressure in the half cell next to a wall.
+A stored cell holds the mean of spline values at `ceil(cells / stored)` points an axis (one point, its centre, where the
+storage is as fine as the grid; 2 x 2 points where it is half as fine). Splines run through the wall values, so that
+nothing is extrapolated but the pressure in the half cell next to a wall.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from sciflow.solvers.incompressible.boundary import Ends, Sides, embed, line_values, walls_at
-from sciflow.solvers.incompressible.grid import Axis, Grid
+from sciflow.solvers.incompressible.grid import Axis, StaggeredGrid
 from sciflow.solvers.incompressible.stepping import Flow, State
 
 
@@ -67,7 +67,7 @@ def _line(axis: Axis, stored: int) -> _Line:
 class Sampler:
     """Reads frames of `shape` = (ry, rx) cells off a state, and fills a state's velocities from a frame."""
 
-    def __init__(self, grid: Grid, shape: tuple[int, int], dtype: Any) -> None:
+    def __init__(self, grid: StaggeredGrid, shape: tuple[int, int], dtype: Any) -> None:
         self._grid, self._dtype = grid, dtype
         self._y, self._x = (_line(axis, stored) for axis, stored in zip(grid.axes, shape, strict=True))
 
@@ -80,9 +80,10 @@ class Sampler:
         u = self._matrix(self._y.from_nodes) @ embed(
             embed(state.u, walls.u[1], 1) @ self._matrix(self._x.from_faces).T, (south, north), 0
         )
-        v = embed(self._matrix(self._y.from_faces) @ embed(state.v, walls.v[0], 0), (west, east), 1) @ self._matrix(
-            self._x.from_nodes
-        ).T
+        v = (
+            embed(self._matrix(self._y.from_faces) @ embed(state.v, walls.v[0], 0), (west, east), 1)
+            @ self._matrix(self._x.from_nodes).T
+        )
         p = self._matrix(self._y.from_centres) @ state.p @ self._matrix(self._x.from_centres).T
         return Frame(u, v, p - p.mean())
 
@@ -91,8 +92,12 @@ class Sampler:
         walls = walls_at(sides, self._grid, flow.lengths, flow.start)
         ly, lx = flow.lengths
         xs, ys = self._x.cells * lx, self._y.cells * ly
-        normal_u: Ends = tuple(line_values(side, 0, x, ys, flow.start) for side, x in ((sides.west, 0.0), (sides.east, lx)))  # type: ignore[assignment]
-        normal_v: Ends = tuple(line_values(side, 1, xs, y, flow.start) for side, y in ((sides.south, 0.0), (sides.north, ly)))  # type: ignore[assignment]
+        normal_u: Ends = tuple(
+            line_values(side, 0, x, ys, flow.start) for side, x in ((sides.west, 0.0), (sides.east, lx))
+        )
+        normal_v: Ends = tuple(
+            line_values(side, 1, xs, y, flow.start) for side, y in ((sides.south, 0.0), (sides.north, ly))
+        )
         inner_u = embed(u, normal_u, 1) @ self._matrix(self._x.to_faces).T
         inner_v = self._matrix(self._y.to_faces) @ embed(v, normal_v, 0)
         return (
@@ -109,7 +114,7 @@ class Sampler:
             line_values(sides.west, 1, 0.0, ys, t),
             line_values(sides.east, 1, lx, ys, t),
         )
-        return tuple(value.mean(axis=1) if jnp.ndim(value) == 2 else value for value in values)  # type: ignore[return-value]
+        return tuple(value.mean(axis=1) if jnp.ndim(value) == 2 else value for value in values)
 
     def _matrix(self, values: np.ndarray) -> jax.Array:
         return jnp.asarray(values, self._dtype)

@@ -1,7 +1,8 @@
 """Tensor-product staggered (MAC) grid: axes on the unit interval and their metric in case units.
 
-Along an axis with `n` cells the staggered grid has `n + 1` faces, `n` centres and, counting the two walls as nodes, `n + 1` gaps
-between neighbouring centres (the first and the last one are half a cell). Arrays are `[y, x]`, so array axis 0 is y and 1 is x:
+Along an axis with `n` cells the staggered grid has `n + 1` faces, `n` centres and, counting the two walls as nodes, `n
++ 1` gaps between neighbouring centres (the first and the last one are half a cell). Arrays are `[y, x]`, so array axis
+0 is y and 1 is x:
 
     pressure         centres of x, centres of y        (ny, nx)
     x velocity `u`   inner faces of x, centres of y    (ny, nx - 1)
@@ -30,7 +31,9 @@ class Axis:
     def __post_init__(self) -> None:
         faces = self.faces
         if faces.ndim != 1 or len(faces) < 5 or faces[0] != 0 or faces[-1] != 1 or np.any(np.diff(faces) <= 0):
-            raise InputError("the faces of an axis must increase from 0 to 1 over at least 4 cells; give such an array.")
+            raise InputError(
+                "the faces of an axis must increase from 0 to 1 over at least 4 cells; give such an array."
+            )
 
     @property
     def cells(self) -> int:
@@ -80,7 +83,7 @@ def tanh_axis(cells: int, stretch: float) -> Axis:
 
 
 class AxisMetric(NamedTuple):
-    """Arrays of one axis at its length in case units: what the difference operators need (see `Grid.metric`)."""
+    """Arrays of one axis at its length in case units, as the difference operators need them."""
 
     widths: jax.Array  # (n,)
     inverse_widths: jax.Array  # (n,)
@@ -97,7 +100,7 @@ class AxisMetric(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class StaggeredGrid:
     """Tensor product of two unit axes; a case stretches it to its lengths without changing any eigenvector."""
 
     y: Axis

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from sciflow.solvers.incompressible.boundary import Sides, Walls, walls_at
 from sciflow.solvers.incompressible.frames import Frame, Sampler
-from sciflow.solvers.incompressible.grid import Grid
+from sciflow.solvers.incompressible.grid import StaggeredGrid
 from sciflow.solvers.incompressible.stepping import Flow, State, Stepper
 
 CHUNK = 100  # steps between two looks at the rate of change
@@ -22,17 +22,20 @@ class Steady(NamedTuple):
     rate: jax.Array
 
 
-def time_step(grid: Grid, lengths: tuple[float, float], speed: float) -> float:
-    """Step that the explicit convection bears at the largest speed of the flow: 0.4 mean cells, at most 1.1 smallest cells.
+def time_step(grid: StaggeredGrid, lengths: tuple[float, float], speed: float) -> float:
+    """Step that the explicit convection bears at the largest speed: 0.4 mean cells, at most 1.1 smallest cells.
 
-    Measured for a lid-driven cavity on 32 to 128 cells an axis: stable for both schemes up to Re = 10,000; at Re <= 1000 twice
-    as long a step is stable too. On 64 cells stretched by 1.6 this is 0.3 / 64 of the time in which the lid moves by one side.
+    Measured for a lid-driven cavity on 32 to 128 cells an axis: stable for both schemes up to Re = 10,000; at Re <=
+    1000 twice as long a step is stable too. On 64 cells stretched by 1.6 this is 0.3 / 64 of the time in which the lid
+    moves by one side.
     """
-    steps = [length * min(0.4 / axis.cells, 1.1 * axis.widths.min()) for axis, length in zip(grid.axes, lengths, strict=True)]
+    steps = [
+        length * min(0.4 / axis.cells, 1.1 * axis.widths.min()) for axis, length in zip(grid.axes, lengths, strict=True)
+    ]
     return float(min(steps) / speed)
 
 
-def walls_of(sides: Sides, grid: Grid, flow: Flow) -> Any:
+def walls_of(sides: Sides, grid: StaggeredGrid, flow: Flow) -> Any:
     """The wall velocities as a function of time alone."""
 
     def at(t: Any) -> Walls:
@@ -41,8 +44,10 @@ def walls_of(sides: Sides, grid: Grid, flow: Flow) -> Any:
     return at
 
 
-def frames(stepper: Stepper, sampler: Sampler, state: State, steps: jax.Array, flow: Flow, sides: Sides) -> tuple[State, Frame]:
-    """Take `steps[0]` steps and read a frame, then `steps[1]` more, and so on; the frames are stacked along axis 0."""
+def frames(
+    stepper: Stepper, sampler: Sampler, state: State, steps: jax.Array, flow: Flow, sides: Sides
+) -> tuple[State, Frame]:
+    """Take `steps[0]` steps and read a frame, then `steps[1]` more, and so on; frames are stacked along axis 0."""
     walls = walls_of(sides, stepper.grid, flow)
 
     def interval(state: State, count: jax.Array) -> tuple[State, Frame]:
@@ -53,7 +58,7 @@ def frames(stepper: Stepper, sampler: Sampler, state: State, steps: jax.Array, f
 
 
 def to_steady(stepper: Stepper, state: State, flow: Flow, sides: Sides, rate: float, steps: Any) -> Steady:
-    """March until max |du/dt| < `rate` (in U^2/L), at most about `steps` steps; a blow-up ends the march with the rate NaN."""
+    """March until max |du/dt| <= `rate` (in U^2/L), at most about `steps` steps; a blow-up ends it with rate NaN."""
     walls = walls_of(sides, stepper.grid, flow)
 
     def change(a: State, b: State) -> jax.Array:

@@ -1,12 +1,13 @@
 r"""Finite-volume operators on the staggered grid, all of second order and written once for both axes.
 
-`field` is a velocity component without its wall values, `axis` the array axis it points along (0 for v, 1 for u). The discrete
-divergence and gradient are negative adjoints of each other in the volume-weighted inner product, so that a projection is exact and the
-pressure does no work.
+`field` is a velocity component without its wall values, `axis` the array axis it points along (0 for v, 1 for u). The
+discrete divergence and gradient are negative adjoints of each other in the volume-weighted inner product, so that a
+projection is exact and the pressure does no work.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple, TypeAlias
 
 import jax
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sciflow.solvers.incompressible.boundary import Ends, Walls, embed, is_zero
-from sciflow.solvers.incompressible.grid import Axis, AxisMetric, Grid
+from sciflow.solvers.incompressible.grid import Axis, AxisMetric, StaggeredGrid
 
 Metric: TypeAlias = tuple[AxisMetric, AxisMetric]
 Convection: TypeAlias = Literal["central", "quick"]
@@ -78,7 +79,8 @@ def wall_diffusion(walls: tuple[Ends, Ends], metric: Metric, axis: int) -> jax.A
 class Upwind(NamedTuple):
     """Weights of the quadratic upwind-biased interpolation (QUICK) between neighbouring nodes k and k + 1 of a line.
 
-    `right` weights nodes (k - 1, k, k + 1) for flow to the right, `left` nodes (k, k + 1, k + 2) for flow to the left; `(3, points)`.
+    `right` weights nodes (k - 1, k, k + 1) for flow to the right, `left` nodes (k, k + 1, k + 2) for flow to the left;
+    `(3, points)`.
     """
 
     right: np.ndarray
@@ -86,7 +88,7 @@ class Upwind(NamedTuple):
 
 
 def upwind_weights(nodes: np.ndarray, points: np.ndarray, first: int) -> Upwind:
-    """Lagrange weights at `points[i]`, which lies between `nodes[first + i]` and the next; linear where a node is missing."""
+    """Lagrange weights at `points[i]`, between `nodes[first + i]` and the next; linear where a node is missing."""
 
     def lagrange(k: int, point: float) -> np.ndarray:
         stencil = np.arange(k, k + 3)
@@ -103,21 +105,29 @@ def upwind_weights(nodes: np.ndarray, points: np.ndarray, first: int) -> Upwind:
 
 
 def convection(
-    fields: tuple[jax.Array, jax.Array], walls: Walls, grid: Grid, metric: Metric, axis: int, scheme: Convection
+    fields: tuple[jax.Array, jax.Array],
+    walls: Walls,
+    grid: StaggeredGrid,
+    metric: Metric,
+    axis: int,
+    scheme: Convection,
 ) -> jax.Array:
     r"""Net momentum flux :math:`\nabla\cdot(\mathbf u\,u_{axis})` out of the control volumes of one velocity component.
 
-    Mass fluxes through those volumes are the volume-weighted means of the cell fluxes, so that they inherit the discrete continuity
-    equation. `central` carries the arithmetic mean of the neighbours: the operator is skew-symmetric and conserves kinetic energy on
-    any grid (Verstappen and Veldman, J. Comput. Phys. 187, 2003). `quick` carries a quadratic upwind-biased value (Leonard,
-    Comput. Methods Appl. Mech. Eng. 19, 1979), less wiggly when cells are too coarse for the shear layers.
+    Mass fluxes through those volumes are the volume-weighted means of the cell fluxes, so that they inherit the
+    discrete continuity equation. `central` carries the arithmetic mean of the neighbours: the operator is
+    skew-symmetric and conserves kinetic energy on any grid (Verstappen and Veldman, J. Comput. Phys. 187, 2003).
+    `quick` carries a quadratic upwind-biased value (Leonard, Comput. Methods Appl. Mech. Eng. 19, 1979), less wiggly
+    when cells are too coarse for the shear layers.
     """
     other = 1 - axis
     field, cross = fields[axis], fields[other]
     own, transverse = metric[axis], metric[other]
     values = embed(field, walls[axis][axis], axis)
     speed = 0.5 * (low(values, axis) + high(values, axis))
-    carried = speed if scheme == "central" else _biased(values, speed, _normal_weights(grid.axes[axis]), axis, outside=1)
+    carried = (
+        speed if scheme == "central" else _biased(values, speed, _normal_weights(grid.axes[axis]), axis, outside=True)
+    )
     result = difference(speed * carried, axis) * along(own.inverse_inner_gaps, axis)
 
     def at_corners(a: jax.Array) -> jax.Array:
@@ -128,12 +138,12 @@ def convection(
         carried = 0.5 * (low(field, other) + high(field, other))
     else:
         extended = embed(field, walls[axis][other], other)
-        carried = _biased(extended, speed, _tangential_weights(grid.axes[other]), other, outside=0)
+        carried = _biased(extended, speed, _tangential_weights(grid.axes[other]), other, outside=False)
     flux = embed(speed * carried, _wall_fluxes(walls, grid, axis, at_corners), other)
     return result + difference(flux, other) * along(transverse.inverse_widths, other)
 
 
-def _wall_fluxes(walls: Walls, grid: Grid, axis: int, at_corners) -> Ends:  # type: ignore[no-untyped-def]
+def _wall_fluxes(walls: Walls, grid: StaggeredGrid, axis: int, at_corners: Callable[[jax.Array], jax.Array]) -> Ends:
     """Momentum carried through the walls that run along `axis`: normal velocity times tangential velocity."""
     other = 1 - axis
     fluxes = []
@@ -154,8 +164,8 @@ def _tangential_weights(axis: Axis) -> Upwind:
     return upwind_weights(axis.nodes, axis.faces[1:-1], 1)
 
 
-def _biased(values: jax.Array, speed: jax.Array, weights: Upwind, axis: int, outside: int) -> jax.Array:
-    """Quadratic interpolation from the side the flow comes from; `outside` pads the line where no further node exists."""
+def _biased(values: jax.Array, speed: jax.Array, weights: Upwind, axis: int, outside: bool) -> jax.Array:
+    """Quadratic interpolation from the side the flow comes from; `outside` pads a line without further nodes."""
     if outside:
         values = embed(values, (0.0, 0.0), axis)
     count = speed.shape[axis]
@@ -163,6 +173,6 @@ def _biased(values: jax.Array, speed: jax.Array, weights: Upwind, axis: int, out
     def weighted(coefficients: np.ndarray, start: int) -> jax.Array:
         parts = [jax.lax.slice_in_dim(values, start + k, start + k + count, axis=axis) for k in range(3)]
         rows = [along(jnp.asarray(row, values.dtype), axis) for row in coefficients]
-        return sum(row * part for row, part in zip(rows, parts, strict=True))  # type: ignore[return-value]
+        return sum(row * part for row, part in zip(rows, parts, strict=True))
 
     return jnp.where(speed > 0, weighted(weights.right, 0), weighted(weights.left, 1))

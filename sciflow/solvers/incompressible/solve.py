@@ -1,9 +1,9 @@
 r"""Direct solution of :math:`(a - \nu\nabla^2) w = f` and :math:`\nabla^2\varphi = f` on the staggered grid.
 
 The discrete Laplacian is a sum of one operator per axis. Each is symmetric in its finite-volume weights `W`, so that
-:math:`W^{1/2} L W^{-1/2} = Q\Lambda Q^T` and a solve is two dense matrix products per axis and a division: exact to round-off on any
-stretched grid with any Dirichlet or Neumann ends (Lynch, Rice and Thomas, Numer. Math. 6, 1964). On an axis that is symmetric about its
-middle, even and odd parts decouple; folding the field first halves the arithmetic.
+:math:`W^{1/2} L W^{-1/2} = Q\Lambda Q^T` and a solve is two dense matrix products per axis and a division: exact to
+round-off on any stretched grid with any Dirichlet or Neumann ends (Lynch, Rice and Thomas, Numer. Math. 6, 1964). On an
+axis that is symmetric about its middle, even and odd parts decouple; folding the field first halves the arithmetic.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sciflow.solvers.incompressible.grid import Axis, Grid
+from sciflow.solvers.incompressible.grid import Axis, StaggeredGrid
 
 End: TypeAlias = Literal["dirichlet", "neumann"]
 
@@ -24,8 +24,8 @@ End: TypeAlias = Literal["dirichlet", "neumann"]
 class Modes:
     """Eigenvectors of a line operator in `b` parity blocks of `h` (b = 2: even and odd; b = 1: no symmetry).
 
-    `forward` maps the folded line to amplitudes, `backward` amplitudes to the folded line, both `(b, h, h)`; `eigenvalues (b, h)`
-    are at most 0. `size` is the number of unknowns.
+    `forward` maps the folded line to amplitudes, `backward` amplitudes to the folded line, both `(b, h, h)`;
+    `eigenvalues (b, h)` are at most 0. `size` is the number of unknowns.
     """
 
     size: int
@@ -39,10 +39,14 @@ class Modes:
         return len(self.eigenvalues)
 
 
-def line_operator(axis: Axis, place: Literal["centres", "faces"], ends: tuple[End, End]) -> tuple[np.ndarray, np.ndarray]:
-    """Second difference of values at centres or inner faces as `(weights, symmetric matrix S)`, the operator being `S / weights`.
+def line_operator(
+    axis: Axis, place: Literal["centres", "faces"], ends: tuple[End, End]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Second difference of values at centres or inner faces as `(weights, symmetric matrix S)`, the operator being `S /
+    weights`.
 
-    A Dirichlet end holds the wall value at the wall (half a cell away from the first centre); a Neumann end has no flux.
+    A Dirichlet end holds the wall value at the wall (half a cell away from the first centre); a Neumann end has no
+    flux.
     """
     weights, distances = (axis.widths, axis.gaps) if place == "centres" else (axis.gaps[1:-1], axis.widths)
     conductance = 1 / distances
@@ -62,15 +66,16 @@ def modes(axis: Axis, place: Literal["centres", "faces"], ends: tuple[End, End])
     matrix = matrix / root / root[:, None]
     size = len(root)
     symmetric = np.allclose(matrix, matrix[::-1, ::-1], rtol=0, atol=1e-10 * np.abs(matrix).max())
-    solved = _parity_blocks(matrix, root) if symmetric and size > 1 else [_block(matrix, root, np.eye(size), np.ones(size))]
-    half = max(len(values) for values, _, _ in solved)
-    eigenvalues = np.zeros((len(solved), half))
-    forward, backward = np.zeros((2, len(solved), half, half))
-    for k, (values, ahead, back) in enumerate(solved):
+    blocks = _parity_blocks(matrix, root) if symmetric else [_block(matrix, root, np.eye(size), np.ones(size))]
+    half = len(blocks[0][0])  # the odd block of an odd line is one smaller and padded with zeros
+    eigenvalues = np.zeros((len(blocks), half))
+    forward, backward = np.zeros((2, len(blocks), half, half))
+    for k, (values, ahead, back) in enumerate(blocks):
         count = len(values)
-        eigenvalues[k, :count], forward[k, :count, : ahead.shape[1]], backward[k, : back.shape[0], :count] = values, ahead, back
+        eigenvalues[k, :count] = values
+        forward[k, :count, :count], backward[k, :count, :count] = ahead, back
     if ends == ("neumann", "neumann"):
-        eigenvalues.flat[np.argmin(np.abs(solved[0][0]))] = 0.0  # the constant: block 0 holds it, exactly without flux
+        eigenvalues[0, np.argmin(np.abs(eigenvalues[0]))] = 0.0  # the constant, an even mode without any flux
     return Modes(size, eigenvalues, forward, backward)
 
 
@@ -95,7 +100,7 @@ def _block(
 
 
 class DirectSolver:
-    """Solves with the Laplacian of one kind of unknown (pressure, `u` or `v`) on a grid whose lengths the call gives."""
+    """Solves with the Laplacian of one kind of unknown (pressure, `u` or `v`); the lengths of the grid come later."""
 
     def __init__(self, y: Modes, x: Modes, dtype: Any) -> None:
         self._blocks = y.blocks, x.blocks
@@ -113,7 +118,7 @@ class DirectSolver:
         self._dtype = dtype
 
     def eigenvalues(self, lengths: tuple[Any, Any]) -> jax.Array:
-        """Eigenvalues of the Laplacian (at most 0) on a domain of `lengths` (ly, lx), in the layout of the amplitudes."""
+        """Eigenvalues of the Laplacian (at most 0) for `lengths` (ly, lx), in the layout of the amplitudes."""
         y, x = (jnp.asarray(values, self._dtype) for values in self._eigenvalues)
         return y / jnp.asarray(lengths[0], self._dtype) ** 2 + x / jnp.asarray(lengths[1], self._dtype) ** 2
 
@@ -156,13 +161,13 @@ def inverse_laplacian(eigenvalues: jax.Array) -> jax.Array:
     return jnp.where(null, 0, 1 / jnp.where(null, 1, eigenvalues))
 
 
-def pressure_solver(grid: Grid, dtype: Any) -> DirectSolver:
+def pressure_solver(grid: StaggeredGrid, dtype: Any) -> DirectSolver:
     """Laplacian of cell-centred values without flux through the walls."""
     y, x = (modes(axis, "centres", ("neumann", "neumann")) for axis in grid.axes)
     return DirectSolver(y, x, dtype)
 
 
-def velocity_solver(grid: Grid, axis: int, dtype: Any) -> DirectSolver:
+def velocity_solver(grid: StaggeredGrid, axis: int, dtype: Any) -> DirectSolver:
     """Laplacian of the velocity component along array axis `axis`, given on all sides."""
     y, x = (modes(a, "faces" if k == axis else "centres", ("dirichlet", "dirichlet")) for k, a in enumerate(grid.axes))
     return DirectSolver(y, x, dtype)

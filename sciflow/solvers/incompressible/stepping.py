@@ -6,10 +6,10 @@ r"""Time stepping: incremental projection in rotational form with second-order b
     u^{n+1} = u^* - \frac{2\Delta t}{3}\nabla\varphi, \quad
     p^{n+1} = p^n + \varphi - \nu\nabla\cdot u^*
 
-(Guermond, Minev and Shen, Comput. Methods Appl. Mech. Eng. 195, 2006, section 3.6). Convection `N` is explicit, so the step is bound by
-the CFL number (about 0.9 in the smallest cell, see `time_step`), never by viscosity. The first step is first order (one local error of
-second order) from a pressure that satisfies the discrete Poisson equation of the initial state, which keeps the whole run second order.
-All quantities are in units of a length L, a speed U and L/U.
+(Guermond, Minev and Shen, Comput. Methods Appl. Mech. Eng. 195, 2006, section 3.6). Convection `N` is explicit, so the
+step is bound by the CFL number (about 0.9 in the smallest cell, see `time_step`), never by viscosity. The first step is
+first order (one local error of second order) from a pressure that satisfies the discrete Poisson equation of the
+initial state, which keeps the whole run second order. All quantities are in units of a length L, a speed U and L/U.
 """
 
 from __future__ import annotations
@@ -22,8 +22,16 @@ import jax
 import jax.numpy as jnp
 
 from sciflow.solvers.incompressible.boundary import Walls, balanced
-from sciflow.solvers.incompressible.grid import Grid
-from sciflow.solvers.incompressible.operators import Convection, Metric, convection, divergence, gradient, laplacian, wall_diffusion
+from sciflow.solvers.incompressible.grid import StaggeredGrid
+from sciflow.solvers.incompressible.operators import (
+    Convection,
+    Metric,
+    convection,
+    divergence,
+    gradient,
+    laplacian,
+    wall_diffusion,
+)
 from sciflow.solvers.incompressible.solve import DirectSolver, inverse_laplacian, pressure_solver, velocity_solver
 
 
@@ -39,7 +47,7 @@ class State(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """What one case adds to the grid, all traced: Reynolds number through `nu`, step, start time and lengths (ly, lx)."""
+    """What one case adds to the grid, all traced: viscosity, step, start time and lengths (ly, lx)."""
 
     nu: Any
     dt: Any
@@ -49,9 +57,9 @@ class Flow(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Stepper:
-    """The scheme on one grid; every method is a pure function of traced arrays, to be jitted (and vmapped) by the caller."""
+    """The scheme on one grid; its methods are pure functions of traced arrays, for the caller to jit and vmap."""
 
-    grid: Grid
+    grid: StaggeredGrid
     scheme: Convection
     dtype: Any
     solve_p: DirectSolver
@@ -59,7 +67,7 @@ class Stepper:
     solve_u: DirectSolver
 
     @classmethod
-    def on(cls, grid: Grid, scheme: Convection, dtype: Any) -> Stepper:
+    def on(cls, grid: StaggeredGrid, scheme: Convection, dtype: Any) -> Stepper:
         """Decompose the operators of `grid` (milliseconds up to 256 cells an axis)."""
         velocity = [velocity_solver(grid, axis, dtype) for axis in (0, 1)]
         return cls(grid, scheme, dtype, pressure_solver(grid, dtype), *velocity)
@@ -68,7 +76,11 @@ class Stepper:
         """State at the start: velocities made divergence-free, and the pressure that keeps them so."""
         metric = self.grid.metric(flow.lengths, self.dtype)
         inverse = inverse_laplacian(self.solve_p.eigenvalues(flow.lengths))
-        now, rate = jax.jvp(lambda t: _arrays(balanced(walls(t), metric), self.dtype), (flow.start,), (jnp.ones_like(flow.start),))
+
+        def arrays(t: jax.Array) -> Walls:
+            return jax.tree.map(lambda value: jnp.asarray(value, self.dtype), balanced(walls(t), metric))
+
+        now, rate = jax.jvp(arrays, (flow.start,), (jnp.ones_like(flow.start),))
         phi = self.solve_p.apply(divergence(v, u, now, metric), inverse)
         v, u = v - gradient(phi, metric, 0), u - gradient(phi, metric, 1)
         forces = [
@@ -102,7 +114,8 @@ class Stepper:
         now, later = balanced(walls(time), metric), balanced(walls(time + flow.dt), metric)
         rate = 1 / flow.dt
         first = state.count == 0
-        lead, carried, explicit = jnp.where(first, rate, 1.5 * rate), jnp.where(first, rate, 2 * rate), jnp.where(first, 1.0, 2.0)
+        lead, carried = jnp.where(first, rate, 1.5 * rate), jnp.where(first, rate, 2 * rate)
+        explicit = jnp.where(first, 1.0, 2.0).astype(self.dtype)
         star, past = [], []
         solvers, histories = (self.solve_v, self.solve_u), (state.past_v, state.past_u)
         for axis, w in enumerate((state.v, state.u)):
@@ -115,7 +128,3 @@ class Stepper:
         phi = self.solve_p.apply(source, lead * inverse)
         v, u = (w - gradient(phi, metric, axis) / lead for axis, w in enumerate(star))
         return State(v, u, state.p + phi - flow.nu * source, past[0], past[1], state.count + 1)
-
-
-def _arrays(walls: Walls, dtype: Any) -> Walls:
-    return jax.tree.map(lambda value: jnp.asarray(value, dtype), walls)

@@ -1,0 +1,63 @@
+"""``sciflow train`` and ``sciflow predict``: fit a method to a data set, and forecast with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sciflow.cli.output import Overrides, parse_values
+
+Split = Annotated[str | None, typer.Option("--split", help="Name of the split; the first one by default.")]
+
+
+def train(
+    model: Annotated[str, typer.Argument(help="Name of a network (sciflow models list).")],
+    file: Annotated[Path, typer.Argument(help="An HDF5 data set.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the trained model.")],
+    split: Split = None,
+    overrides: Overrides = None,
+) -> None:
+    """Train a network on the training cases of a split; interrupted, the same command goes on."""
+    import shutil
+
+    from sciflow.core.files import require_writable
+    from sciflow.data import open_dataset
+    from sciflow.training import Surrogate
+
+    surrogate = Surrogate(model, **parse_values(overrides))
+    parts = open_dataset(file).split(split)
+    unfinished = require_writable(out) / "unfinished"
+    surrogate.fit(parts["train"], parts.get("valid"), resume=unfinished)
+    surrogate.save(out)
+    shutil.rmtree(unfinished, ignore_errors=True)
+    cost = surrogate.cost()
+    typer.echo(f"{out}: {model}, {cost['parameters']:,.0f} parameters, trained for {cost['training_seconds']:.0f} s")
+
+
+def predict(
+    folder: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    file: Annotated[Path, typer.Argument(help="An HDF5 data set with cases to forecast.")],
+    out: Annotated[Path, typer.Option("--out", help="HDF5 file for the forecast.")],
+    split: Split = None,
+    part: Annotated[str | None, typer.Option(help="Part of the split, such as test; all cases by default.")] = None,
+) -> None:
+    """Roll a trained model out from the first frames of each case over all later ones."""
+    from sciflow.core.errors import InputError, near
+    from sciflow.core.files import atomic_path
+    from sciflow.data import open_dataset
+    from sciflow.training import Surrogate
+
+    surrogate = Surrogate.load(folder)
+    dataset = open_dataset(file)
+    if part is not None or split is not None:
+        parts = dataset.split(split)
+        wanted = part or "test"
+        if wanted not in parts:
+            raise InputError(f"The split has no part {wanted!r}.{near(wanted, parts)}")
+        dataset = parts[wanted]
+    forecast = surrogate.predict(dataset)
+    with atomic_path(out) as temporary:
+        forecast.mean.to_netcdf(temporary, engine="h5netcdf")
+    typer.echo(f"{out}: {forecast.cases} cases, {forecast.steps} frames of {', '.join(forecast.fields)}")

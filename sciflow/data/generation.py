@@ -1,0 +1,124 @@
+"""Generating a data set: a recipe in, an HDF5 file out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sciflow.core.errors import InputError, near
+from sciflow.core.files import atomic_path
+from sciflow.core.hashing import canonical
+from sciflow.data import splits
+from sciflow.data.reader import Dataset, open_dataset
+from sciflow.data.recipe import Recipe, SplitRecipe
+from sciflow.data.writer import write
+from sciflow.problems import registry
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from sciflow.problems import Case, Problem
+    from sciflow.solvers.base import ReferenceSolver
+
+Progress = Callable[[int, int], None]
+
+
+def generate(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Solve the cases of a recipe and write them to a file, batch by batch.
+
+    Args:
+        recipe: a YAML file, the name of a recipe or problem, a mapping, or a `Recipe`.
+        path: the HDF5 file; it appears under this name when it is complete.
+        overrides: changes such as ``cases=8`` or ``times.frames=21``.
+        workers: processes that solve batches side by side; each holds one batch.
+        progress: called with (cases done, cases in all).
+
+    Raises:
+        InputError: the recipe cannot be used, or the file cannot be written.
+    """
+    recipe = Recipe.load(recipe, list(overrides))
+    problem = registry.get(recipe.problem)
+    if workers < 1:
+        raise InputError(f"workers is {workers}; give at least one.")
+    for name in recipe.fields or ():
+        if name not in [info.name for info in problem.fields]:
+            raise InputError(
+                f"Recipe '{recipe.name}': '{problem.name}' has no field {name!r}.{near(name, [i.name for i in problem.fields])}"
+            )
+    cases = problem.sample(recipe.cases, recipe.seed, recipe.subset, **recipe.parameters)
+    batches = [cases[i : i + recipe.batch] for i in range(0, len(cases), recipe.batch)]
+    with atomic_path(Path(path)) as temporary:
+        attrs = {"title": recipe.title or problem.title, "recipe": canonical(recipe.model_dump(exclude_none=True))}
+        write(
+            temporary,
+            _counted(_solved(recipe, problem, batches, workers), progress, len(cases)),
+            attrs=attrs,
+            dtype=recipe.dtype,
+        )
+        dataset = open_dataset(temporary)
+        for name, wanted in recipe.splits.items():
+            dataset.with_split(draw(dataset, wanted), name)
+        dataset.close()
+    return open_dataset(path)
+
+
+def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:
+    """The split that a recipe asks for."""
+    if wanted.kind == "extrapolate":
+        assert wanted.parameter is not None
+        return splits.extrapolate(
+            dataset, wanted.parameter, fraction=wanted.fraction, side=wanted.side, seed=wanted.seed
+        )
+    return splits.random(dataset, wanted.fractions, counts=wanted.counts, seed=wanted.seed, interior=wanted.interior)
+
+
+def _counted(batches: Iterator[xr.Dataset], progress: Progress | None, total: int) -> Iterator[xr.Dataset]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += batch.sizes["case"]
+        if progress is not None:
+            progress(done, total)
+
+
+def _solved(recipe: Recipe, problem: Problem, batches: Sequence[list[Case]], workers: int) -> Iterator[xr.Dataset]:
+    settings = recipe.model_dump_json()
+    if workers == 1 or len(batches) == 1:
+        yield from (_solve(settings, problem, batch) for batch in batches)
+        return
+    # Spawned, never forked: JAX has threads.
+    with ProcessPoolExecutor(min(workers, len(batches)), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_solve, [settings] * len(batches), [problem] * len(batches), batches)
+
+
+def _solve(settings: str, problem: Problem, cases: Sequence[Case]) -> xr.Dataset:
+    recipe = Recipe.model_validate_json(settings)
+    times = np.linspace(recipe.times.start, recipe.times.end, recipe.times.frames)
+    data = _solver(settings, problem).run(cases, times)
+    dropped = set() if recipe.fields is None else {i.name for i in problem.fields} - set(recipe.fields)
+    unused = [
+        n for n in data.variables if n in dropped or any(str(n).startswith((f"{f}_at_", f"scale_{f}")) for f in dropped)
+    ]
+    return data.drop_vars(unused)
+
+
+@lru_cache(maxsize=2)
+def _solver(settings: str, problem: Problem) -> ReferenceSolver:
+    """One solver for all batches of a process, so that it is compiled once."""
+    from sciflow.solvers import build
+
+    recipe = Recipe.model_validate_json(settings)
+    return build(problem, recipe.resolution, solver=recipe.solver, **recipe.options)

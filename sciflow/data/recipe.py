@@ -1,0 +1,128 @@
+"""Recipes: what a generated data set holds, as YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from sciflow.core.config import Config, override, validate
+from sciflow.core.errors import InputError, UnknownNameError, near
+from sciflow.core.files import shared, shared_names
+from sciflow.core.yamlfile import load_yaml
+
+
+class Times(Config):
+    """Evenly spaced frames from `start` to `end`, in seconds; the first one is the initial condition."""
+
+    start: float = 0.0
+    end: float
+    frames: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Times:
+        if not self.end > self.start:
+            raise ValueError("end must be later than start")
+        return self
+
+
+class SplitRecipe(Config):
+    """One named split; see `sciflow.data.splits`."""
+
+    kind: Literal["random", "extrapolate"] = "random"
+    counts: dict[str, int] | None = None
+    fractions: dict[str, float] | None = None
+    interior: tuple[str, ...] = ()
+    parameter: str | None = None
+    fraction: float = 0.2
+    side: Literal["high", "low"] = "high"
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _complete(self) -> SplitRecipe:
+        if self.kind == "extrapolate" and self.parameter is None:
+            raise ValueError("a split of kind 'extrapolate' needs the parameter to extrapolate in")
+        return self
+
+
+class Recipe(Config):
+    """Everything that determines a generated data set.
+
+    Same recipe, seed and versions give the same fields; each case is drawn from its own seed.
+
+    Attributes:
+        problem: a registered problem, or ``package.module:attribute``.
+        subset: named family of cases; None draws from the declared ranges.
+        parameters: values that are fixed for all cases.
+        fields: which fields to store; None stores all.
+        resolution: of the stored frames: one number, or one per axis in the order x, y, z.
+        solver, options: another solver than the one that fits, and its options.
+        dtype: of the stored fields; solvers run in float64.
+    """
+
+    name: str
+    title: str = ""
+    problem: str
+    subset: str | None = None
+    cases: int = Field(ge=1)
+    seed: int = 0
+    parameters: dict[str, float] = {}
+    fields: tuple[str, ...] | None = None
+    resolution: int | tuple[int, ...]
+    times: Times
+    solver: str | None = None
+    options: dict[str, Any] = {}
+    dtype: Literal["float32", "float64"] = "float32"
+    batch: int = Field(default=8, ge=1)
+    splits: dict[str, SplitRecipe] = {"random": SplitRecipe()}
+
+    @classmethod
+    def load(
+        cls, source: str | Path | Mapping[str, Any] | Recipe, overrides: tuple[str, ...] | list[str] = ()
+    ) -> Recipe:
+        """A recipe from a YAML file, the name of one that comes with sciflow, a mapping, or a problem's name.
+
+        For a problem's name: 32 cases of 41 frames over its time interval, 64 points along each axis.
+
+        Raises:
+            InputError: an option is unknown or has the wrong type; the message gives its path.
+        """
+        if isinstance(source, Recipe):
+            return validate(cls, override(source.model_dump(exclude_none=True), overrides), source.name)
+        if isinstance(source, Mapping):
+            return validate(cls, override(source, overrides), "the recipe")
+        where, mapping = cls._found(source)
+        return validate(cls, override(mapping, overrides), where)
+
+    @classmethod
+    def _found(cls, source: str | Path) -> tuple[str, dict[str, Any]]:
+        if str(source).endswith((".yaml", ".yml")):
+            return str(source), load_yaml(source)
+        name = str(source)
+        if name in shared_names("datasets"):
+            path = shared("datasets", name)
+            return path.name, load_yaml(path)
+        return f"the default recipe of '{name}'", _default(name)
+
+
+def _default(name: str) -> dict[str, Any]:
+    from sciflow.problems import registry
+
+    recipes = shared_names("datasets")
+    if ":" not in name and name not in registry.problems:
+        known = [*recipes, *registry.names()]
+        raise UnknownNameError(f"There is no recipe or problem named '{name}'.{near(name, known)}")
+    problem = registry.get(name)
+    if problem.time is None:
+        raise InputError(f"Problem '{name}' declares no time interval; write a recipe with times.")
+    times = {"start": problem.time[0], "end": problem.time[1], "frames": 41}
+    return {
+        "name": problem.name,
+        "title": problem.title,
+        "problem": name,
+        "cases": 32,
+        "resolution": 64,
+        "times": times,
+    }

@@ -1,0 +1,84 @@
+"""The data of a suite: where they lie, generating them if need be, and their split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sciflow.core import InputError, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from sciflow.data import Dataset, Recipe
+    from sciflow.evaluation.suite import Suite
+
+
+def data_path(suite: Suite, folder: Path) -> Path:
+    """File of the data set; that of a recipe has the recipe's digest in its name, so a changed recipe is a new file.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+    """
+    if suite.data.path is not None:
+        return Path(suite.data.path)
+    recipe = _recipe(suite)
+    return folder / "data" / f"{recipe.name}-{digest(recipe)[:8]}.h5"
+
+
+def prepare(suite: Suite, folder: Path, console: Console) -> Path:
+    """Path of the data set, generated now if its recipe has not been run yet.
+
+    Raises:
+        InputError: the file does not exist, or the recipe cannot be used.
+    """
+    path = data_path(suite, folder)
+    if path.is_file():
+        return path
+    if suite.data.path is not None:
+        raise InputError(f"The data set {path} of the suite '{suite.name}' does not exist.")
+    from sciflow.data import generate
+
+    recipe = _recipe(suite)
+    console.print(f"generating {path} ({recipe.cases} cases by the recipe '{recipe.name}')", highlight=False)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with _bar(console, recipe.cases) as progress:
+        generate(recipe, path, workers=cpus, progress=progress).close()
+    return path
+
+
+def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str]:
+    """Train, valid and test, and the digest of the data set.
+
+    Raises:
+        InputError: the file is damaged, has no such split, or the split lacks training or test cases.
+    """
+    from sciflow.data import open_dataset
+
+    dataset = open_dataset(path)
+    parts = dataset.split(suite.split)
+    for part in ("train", "test"):
+        if part not in parts:
+            raise InputError(f"The split '{suite.split}' of {path} has no {part} cases; choose another split.")
+    return parts, dataset.digest
+
+
+def _recipe(suite: Suite) -> Recipe:
+    from sciflow.data import Recipe
+
+    return Recipe.load(str(suite.data.recipe), suite.data.set)
+
+
+@contextmanager
+def _bar(console: Console, cases: int) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar for a terminal; yields the function that moves it."""
+    from rich.progress import Progress
+
+    with Progress(console=console, disable=not console.is_terminal or console.quiet) as progress:
+        task = progress.add_task("cases", total=cases)
+        yield lambda done, _: progress.update(task, completed=done)
