@@ -29,7 +29,9 @@ class CoarseSolver(Baseline):
     storing a coarse frame and starting anew from it.
 
     Args:
-        resolution: points along each axis, one number or one per axis in the order x, y, z.
+        resolution: points along each axis on which the solver takes and gives frames, one number or one per axis in the
+            order x, y, z; None is the query's own grid, for solvers that compute on a grid of their own (such as the
+            incompressible one: ``options={"solve_resolution": 32}``).
         solver: another solver than the one of the problem.
         options: its options, such as ``dt``; they win over those that the problem declares.
         precision: "float64" or "float32".
@@ -43,7 +45,7 @@ class CoarseSolver(Baseline):
 
     def __init__(
         self,
-        resolution: int | tuple[int, ...],
+        resolution: int | tuple[int, ...] | None = None,
         solver: str | None = None,
         options: dict[str, Any] | None = None,
         precision: str = "float64",
@@ -51,16 +53,17 @@ class CoarseSolver(Baseline):
         super().__init__()
         self.resolution, self.solver = resolution, solver
         self.options, self.precision = dict(options or {}), precision
-        self._engines: dict[str, ReferenceSolver] = {}
+        self._engines: dict[Any, ReferenceSolver] = {}
 
     def fit(self, train: Dataset, valid: Dataset | None = None) -> Self:
         """Nothing to learn; checks that there is a solver for the data set's problem."""
-        self._engine(train.problem)
+        self._engine(train.problem, train.shape)
         return self
 
     def forecast(self, query: Query) -> Forecast:
         """Solve from each context, cases that share their times and domain together."""
-        engine = self._engine(str(query.context.attrs.get("problem", "")))
+        sizes = tuple(query.context.sizes[axis] for axis in SPACE if axis in query.context.sizes)
+        engine = self._engine(str(query.context.attrs.get("problem", "")), sizes)
         fields = field_names(query.context)
         last = to_array(query.context.isel(time=[-1]), fields)[:, 0]
         cases = [case_of(query.context, engine.problem, index) for index in range(query.cases)]
@@ -104,15 +107,17 @@ class CoarseSolver(Baseline):
         frames = [solved[name].transpose("case", "time", *ours).values for name in fields]
         return np.stack([apply(back.values(), frame) for frame in frames], axis=2)
 
-    def _engine(self, problem: str) -> ReferenceSolver:
+    def _engine(self, problem: str, sizes: tuple[int, ...]) -> ReferenceSolver:
+        """The solver, built once; `sizes` of the query's grid in array order."""
         from sciflow.solvers import build
 
         if not problem:
             raise InputError("The method 'coarse-solver' needs a data set that names its problem; this one names none.")
-        if problem not in self._engines:
+        resolution = self.resolution if self.resolution is not None else sizes[::-1]
+        if (problem, resolution) not in self._engines:
             options = {"precision": self.precision, **self.options}
-            self._engines[problem] = build(problem, self.resolution, solver=self.solver, **options)
-        return self._engines[problem]
+            self._engines[problem, resolution] = build(problem, resolution, solver=self.solver, **options)
+        return self._engines[problem, resolution]
 
 
 def case_of(context: xr.Dataset, problem: Problem, index: int) -> Case:

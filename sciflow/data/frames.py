@@ -51,13 +51,13 @@ class FrameMap:
         return cls(handle, offsets, shape)
 
     def read(self, cases: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Frames [B, T, C, \\*S], float32.
+        """Frames [N, C, \\*S], float32.
 
         Args:
-            cases: [B] indices into the file.
-            frames: [B, T] frame numbers, all of them valid.
+            cases: [N] indices into the file.
+            frames: [N] frame numbers, all of them valid.
         """
-        places = self._offsets[cases[:, None], frames]
+        places = self._offsets[cases, frames]
         raw = self._handle.bytes
         size = 4 * int(np.prod(self._shape))
         rows = as_strided(raw, (len(raw) - size + 1, size), (1, 1), writeable=False)  # row i: the bytes from i on

@@ -37,7 +37,8 @@ def query(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *
     times = dataset.case_times[position[:, None], frames]
     header = dataset.header
     if "mask" in header:
-        context["mask"] = header["mask"].isel(case=position) if "case" in header["mask"].dims else header["mask"]
+        mask = header["mask"].variable  # without its coordinates, which count the cases of the data set
+        context["mask"] = mask.isel(case=position) if "case" in mask.dims else mask
     signals = {name: dataset.signal_values(name)[position[:, None], frames, 0] for name in dataset.signals}
     return Query(context, times[:, :frames_in], times[:, frames_in:], signals)
 

@@ -85,7 +85,11 @@ def violations(data: xr.Dataset) -> list[str]:
     """
     fields = with_role(data, "field")
     if not fields:
-        return ["The data set has no field; give each field variable the attribute role='field'."]
+        unknown = [
+            name for name, variable in data.data_vars.items() if variable.attrs.get("role") not in VARIABLE_ROLES
+        ]
+        hint = f" (the role of '{unknown[0]}' is {data[unknown[0]].attrs.get('role')!r})" if unknown else ""
+        return [f"The data set has no field; give each field variable the attribute role='field'{hint}."]
     shape = list(_shapes(data, fields))
     if shape:
         return shape

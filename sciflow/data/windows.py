@@ -180,19 +180,26 @@ class Windows(torch_data.Dataset):
 
         NumPy copies in this thread alone; torch would wake a team of threads beside that of the training step.
         """
-        first = self.frames_in
+        count, first = len(position), self.frames_in
+        # All frames of x, then all of y: one copy into one block of memory.
+        places = np.concatenate([np.repeat(position, first), np.repeat(position, self.frames_out)])
+        wanted = np.concatenate([frames[:, :first].ravel(), frames[:, first:].ravel()])
         if self._cached:
             if self._cache is None:
                 self._cache = self._load()
             values, begins = self._cache
-            rows = begins[position][:, None] + frames
-            x, y = values[rows[:, :first]], values[rows[:, first:]]
+            both = values[begins[places] + wanted]
         elif self._map is not None:
-            cases = self.dataset.cases[position]
-            x, y = self._map.read(cases, frames[:, :first]), self._map.read(cases, frames[:, first:])
+            both = self._map.read(self.dataset.cases[places], wanted)
         else:
             x, y = self._sliced(position, frames)
-        return torch.from_numpy(x), torch.from_numpy(y)
+            return torch.from_numpy(x), torch.from_numpy(y)
+        x, y = both[: count * first], both[count * first :]
+        shape = both.shape[1:]
+        return (
+            torch.from_numpy(x.reshape(count, first, *shape)),
+            torch.from_numpy(y.reshape(count, self.frames_out, *shape)),
+        )
 
     @property
     def _map(self) -> FrameMap | None:

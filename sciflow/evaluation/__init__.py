@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from sciflow.evaluation.callable_method import CallableMethod
     from sciflow.evaluation.forecast import Evaluation, ForecastTask, evaluate
     from sciflow.evaluation.horizon import Horizon
-    from sciflow.evaluation.leaderboard import leaderboard
+    from sciflow.evaluation.measures import Frames, Metric, metrics
     from sciflow.evaluation.methods import build
-    from sciflow.evaluation.metrics import Frames, Metric, metrics
+    from sciflow.evaluation.page import report
     from sciflow.evaluation.predictions import PredictionFile, save_predictions
-    from sciflow.evaluation.report import report
+    from sciflow.evaluation.ranking import leaderboard
     from sciflow.evaluation.results import Results
     from sciflow.evaluation.runner import run
     from sciflow.evaluation.scoring import score
@@ -27,11 +27,11 @@ _HOMES = {
     "callable_method": ("CallableMethod",),
     "forecast": ("Evaluation", "ForecastTask", "evaluate"),
     "horizon": ("Horizon",),
-    "leaderboard": ("leaderboard",),
     "methods": ("build",),
-    "metrics": ("Frames", "Metric", "metrics"),
+    "measures": ("Frames", "Metric", "metrics"),
     "predictions": ("PredictionFile", "save_predictions"),
-    "report": ("report",),
+    "page": ("report",),
+    "ranking": ("leaderboard",),
     "results": ("Results",),
     "runner": ("run",),
     "scoring": ("score",),

@@ -34,10 +34,11 @@ def is_network(name: str) -> bool:
         UnknownNameError: neither a network nor a baseline has this name.
     """
     from sciflow.baselines import methods
-    from sciflow.operators import networks
 
     if name in methods:
         return False
+    from sciflow.operators import networks
+
     if name in networks:
         return True
     raise UnknownNameError(f"There is no method or network named '{name}'.{near(name, known())}")

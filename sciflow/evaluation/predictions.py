@@ -3,8 +3,9 @@
 Layout (HDF5 that any netCDF-4 reader opens): one group ``horizon_<steps>`` for each horizon, with one variable for each
 field, dims ``(query, time, [z,] y, x)``, physical units, the `steps` frames after the context; and two integer
 variables ``source_case`` (index of the case in the data file) and ``start`` (index of the first context frame), dims
-``(query,)``. The order of queries does not matter. The root attribute ``data`` holds the digest of the data set, if
-known.
+``(query,)``. The order of queries does not matter. A variable ``context_norm (query,)``, the root of the sum of squares
+of the last context frame over all fields, may be there: it is compared, so that predictions made for other data are
+noticed.
 """
 
 from __future__ import annotations
@@ -39,8 +40,7 @@ def save_predictions(path: str | Path, method: Method, dataset: Dataset, task: F
 
     task = task or ForecastTask()
     with atomic_path(path) as temporary:
-        root = xr.Dataset(attrs={"method": str(method.name), "data": str(dataset.digest)})
-        root.to_netcdf(temporary, engine="h5netcdf")
+        xr.Dataset(attrs={"method": str(method.name)}).to_netcdf(temporary, engine="h5netcdf")
         for horizon in task.horizons:
             parts = []
             for part, starts in chunks(dataset, task.frames_in, horizon):
@@ -54,7 +54,14 @@ def save_predictions(path: str | Path, method: Method, dataset: Dataset, task: F
 
 def _rows(mean: xr.Dataset, query: Query) -> xr.Dataset:
     named = {name: ("query", query.context[name].values) for name in ("source_case", "start")}
+    named["context_norm"] = ("query", _norms(query, [str(name) for name in mean.data_vars]))
     return mean.drop_vars(["case", "source_case", "start"], errors="ignore").rename(case="query").assign(named)
+
+
+def _norms(query: Query, fields: list[str]) -> np.ndarray:
+    last = query.context[fields].isel(time=-1)
+    squares = [np.square(np.nan_to_num(last[name].values.astype(np.float64))) for name in fields]
+    return np.sqrt(sum(square.reshape(query.cases, -1).sum(axis=1) for square in squares))
 
 
 @final
@@ -72,20 +79,13 @@ class PredictionFile(Method):
         self._path = Path(path)
         self.name = label or self._path.stem
         try:
-            with xr.open_dataset(self._path, engine="h5netcdf") as root:
-                self._data = str(root.attrs.get("data", ""))
+            xr.open_dataset(self._path, engine="h5netcdf").close()
         except (OSError, ValueError) as error:
             raise InputError(f"The predictions {self._path} cannot be read as HDF5: {error}.") from error
         self._rows: dict[int, tuple[xr.Dataset, dict[tuple[int, int], int]]] = {}
 
     def fit(self, train: Dataset, valid: Dataset | None = None) -> Self:
-        """Nothing to learn; checks that the predictions were made for this data set.
-
-        Raises:
-            InputError: the file names another data set.
-        """
-        if self._data and self._data != str(train.digest):
-            raise InputError(f"{self._path} holds predictions for the data set {self._data}, not for {train.digest}.")
+        """Nothing to learn here."""
         return self
 
     def predict(self, query: Query | Dataset) -> Forecast:
@@ -102,7 +102,10 @@ class PredictionFile(Method):
                 f"{self._path} lacks {len(missing)} of {len(keys)} queries, first case {case} from frame {start}."
             )
         chosen = table.isel(query=np.array([places[key] for key in keys])).rename(query="case")
-        return Forecast(chosen.drop_vars(["source_case", "start"]))
+        fields = [str(name) for name, variable in chosen.data_vars.items() if "time" in variable.dims]
+        if "context_norm" in chosen and not np.allclose(chosen["context_norm"], _norms(query, fields), rtol=1e-4):
+            raise InputError(f"{self._path} holds predictions for other data: the frames they start from differ.")
+        return Forecast(chosen[fields].drop_vars(["source_case", "start"], errors="ignore"))
 
     def _horizon(self, steps: int) -> tuple[xr.Dataset, dict[tuple[int, int], int]]:
         if steps not in self._rows:

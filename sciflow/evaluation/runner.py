@@ -10,10 +10,10 @@ import pandas as pd
 
 from sciflow.core import InputError, atomic_path, describe, digest, require_writable
 from sciflow.evaluation.execute import execute
-from sciflow.evaluation.leaderboard import Entry, as_json, as_table, leaderboard, markdown, rich_table, short
 from sciflow.evaluation.methods import build_entry
 from sciflow.evaluation.plan import PlannedRun, evaluation_digest, plan, read_json
 from sciflow.evaluation.preparation import data_path, prepare, split_parts
+from sciflow.evaluation.ranking import Entry, as_json, as_table, leaderboard, markdown, rich_table, short
 from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS, Results
 from sciflow.evaluation.suite import Suite, load_suite
 
@@ -127,7 +127,7 @@ def publish(
     before = read_json(folder / "results.json").get("facts", {})
     if before.get("made_of") == made_of and (folder / "report.html").is_file():
         return entries
-    from sciflow.evaluation.report import report
+    from sciflow.evaluation.page import report
 
     results.facts["environment"] = describe()
     texts = {

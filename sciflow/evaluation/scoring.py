@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from sciflow.core import Forecast, InputError
-from sciflow.evaluation.metrics import Frames, Metric, metrics
+from sciflow.evaluation.measures import Frames, Metric, metrics
 from sciflow.evaluation.weights import fluid_volume, space_axes
 
 ALL = "all"  # the row in which fields are pooled

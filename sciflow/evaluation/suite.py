@@ -146,7 +146,7 @@ def load_suite(source: Suite | Mapping[str, Any] | str | Path, overrides: Sequen
         InputError: no such file or name, or a field is wrong; the message has the field's path.
         UnknownNameError: a metric is not registered.
     """
-    from sciflow.evaluation.metrics import metrics
+    from sciflow.evaluation.measures import metrics
 
     where = "the suite"
     if isinstance(source, Suite):

@@ -1,46 +1,150 @@
-"""Spectral convolution: the linear map of a Fourier layer, a multiplier on the lowest Fourier modes."""
+"""Spectral convolution: the integral operator of a Fourier layer, a multiplier of the lowest Fourier modes."""
 
 from __future__ import annotations
+
+import functools
 import math
 from collections.abc import Sequence
+from typing import Literal, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from sciflow.core.errors import InputError
 from sciflow.operators import fourier
 
+Transform = Literal["auto", "matmul", "fft"]
+
+
+@final
 class SpectralConv(nn.Module):
-    def __init__(self, channels_in, channels_out, modes, *, padding=None, transform="auto"):
+    """Convolution with a learned periodic kernel, given by its Fourier coefficients at the lowest wavenumbers.
+
+        y(n) = b + Σ_k W(k) X(k) exp(2πi k·n/L)        |k_j| < modes_j,   W(-k) = conj W(k)
+
+    X are the Fourier coefficients of the input x, extended by zeros to the period L = (1 + padding) N on each axis. The
+    weights belong to wavenumbers, not to grid points: the same layer acts on every resolution, and on a coarse grid
+    the modes at and above its Nyquist wavenumber are left out.
+
+    Only what a real kernel has is stored: one complex matrix for each pair ±k, as real pairs, and a real one for
+    k = 0. So every number in the weights acts on the output, and their count per pair of channels is
+    (2 modes_1 - 1) … (2 modes_D - 1).
+
+    Shapes: x [batch, *space, channels_in] -> [batch, *space, channels_out]; ``weight`` [pairs, channels_in,
+    channels_out, 2], pairs in lexicographic order of k; ``mean`` [channels_in, channels_out]; ``bias`` [channels_out].
+
+    Computes in float32 under autocast and for half-precision input, in float64 for float64 modules, and returns the
+    input's dtype.
+
+    Args:
+        channels_in: input channels.
+        channels_out: output channels.
+        modes: number of wavenumbers 0, 1, … kept on each space axis, counting 0, at least 2; 12 to 20 work well.
+        padding: fraction by which each axis is extended by zeros, half of it on either side: 0 on a periodic axis;
+            on others 0.25 keeps the two ends from acting on each other.
+        transform: "matmul" (matrix products), "fft", or "auto", which chooses by size; they agree to rounding.
+
+    Raises:
+        InputError: a size out of range; in the forward pass an input of the wrong shape, or "fft" asked for where
+            (1 + padding) N is not a whole number.
+
+    Source: Li et al., Fourier Neural Operator for Parametric Partial Differential Equations, ICLR 2021
+    (arXiv:2010.08895), eq. (5).
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        modes: Sequence[int],
+        *,
+        padding: Sequence[float] | None = None,
+        transform: Transform = "auto",
+    ) -> None:
         super().__init__()
-        self.channels_in, self.channels_out = channels_in, channels_out
         self.modes = tuple(modes)
-        self.padding = tuple(padding) if padding is not None else (0.0,)*len(self.modes)
-        self.transform = transform
-        pairs = (math.prod(2*k+1 for k in self.modes)-1)//2
-        std = (2*channels_in)**-0.5
-        self.mean = nn.Parameter(torch.randn(channels_in, channels_out)*std)
+        self.padding = (0.0,) * len(self.modes) if padding is None else tuple(float(p) for p in padding)
+        self.channels_in, self.channels_out, self.transform = channels_in, channels_out, transform
+        if len(self.modes) not in (1, 2, 3) or min(self.modes) < 2:
+            raise InputError(f"modes must be 1 to 3 whole numbers of at least 2, one per axis, not {list(modes)}.")
+        if len(self.padding) != len(self.modes) or min(self.padding) < 0:
+            raise InputError(f"padding must be a fraction of at least 0 for each of {len(self.modes)} axes.")
+        if transform not in ("auto", "matmul", "fft"):
+            raise InputError(f"transform must be 'auto', 'matmul' or 'fft', not {transform!r}.")
+        pairs = math.prod(2 * m - 1 for m in self.modes) // 2
+        scale = (2 * channels_in) ** -0.5  # keeps the variance of the retained modes
+        self.mean = nn.Parameter(scale * torch.randn(channels_in, channels_out))
+        self.weight = nn.Parameter(scale * torch.randn(pairs, channels_in, channels_out, 2))
         self.bias = nn.Parameter(torch.zeros(channels_out))
-        self.weight = nn.Parameter(torch.randn(pairs, channels_in, channels_out, 2)*std)
 
-    def forward(self, x):
+    def forward(self, x: Float[Tensor, "batch *space channels_in"]) -> Float[Tensor, "batch *space channels_out"]:
+        """Apply the layer; see the class."""
+        if not torch.compiler.is_compiling():
+            self._check(x)
         space = x.shape[1:-1]
-        lengths = [fourier.extended_length(n, p) for n, p in zip(space, self.padding)]
-        modes = [fourier.kept(k, l) for k, l in zip(self.modes, lengths)]
-        fft = self.transform == "fft" 
-        an, sy = (fourier.analyse_fft, fourier.synthesise_fft) if fft else (fourier.analyse_matmul, fourier.synthesise_matmul)
-        return sy(self._multiply(an(x, modes, lengths), modes), space, modes, lengths)
+        lengths = [size * (1 + padding) for size, padding in zip(space, self.padding, strict=True)]
+        top = [fourier.highest(modes, length) for modes, length in zip(self.modes, lengths, strict=True)]
+        fft = self.transform == "fft" or self.transform == "auto" and fourier.prefers_fft(space, top, lengths)
+        with torch.autocast(x.device.type, enabled=False):
+            dtype = torch.promote_types(self.weight.dtype, torch.float32)
+            values = x.to(dtype)
+            if fft:
+                y = fourier.synthesise_by_fft(self._multiply(fourier.analyse_by_fft(values, top, lengths)), space, lengths)
+            else:
+                spectrum = self._multiply(fourier.analyse_by_matmul(values, top, lengths))
+                y = fourier.synthesise_by_matmul(spectrum, space, lengths)
+            return y.to(x.dtype)
 
-    def _multiply(self, s, modes):
-        batch = s.shape[0]
-        box = s.shape[1:-2]
-        s = s.flatten(1, -3)
-        zero = (math.prod(2*k+1 for k in modes[1:])-1)//2
-        _, m, pairs = s.split([zero, 1, s.shape[1]-zero-1], 1)
-        mean = torch.addmm(self.bias, m[:, 0, 0], self.mean)
-        pairs = pairs.permute(1, 2, 0, 3).reshape(-1, 2*batch, self.channels_in)
-        p = torch.bmm(pairs, self.weight.flatten(2)).view(-1, 2, batch, self.channels_out, 2)
-        (rr, ri), (ir, ii) = (q.unbind(-1) for q in p.unbind(1))
-        out = torch.stack((rr - ii, ri + ir), 1).permute(2, 0, 1, 3)
-        m = torch.stack((0.5*mean, torch.zeros_like(mean)), 1)[:, None]
-        zeros = out.new_zeros(batch, zero, 2, self.channels_out)
-        return torch.cat((zeros, m, out), 1).view(batch, *box, 2, self.channels_out)
+    def multipliers(self) -> Tensor:
+        """W(k) for all wavenumbers -K … K, complex [2K₁+1, …, 2K_D+1, channels_in, channels_out]."""
+        half = torch.complex(*self.weight.detach().unbind(-1))
+        mean = self.mean.detach()[None].to(half.dtype)
+        full = torch.cat((half.flip(0).conj(), mean, half))
+        return full.view(*(2 * m - 1 for m in self.modes), self.channels_in, self.channels_out)
+
+    def extra_repr(self) -> str:
+        """Sizes, for the printed form of the module."""
+        return f"{self.channels_in}, {self.channels_out}, modes={self.modes}, padding={self.padding}"
+
+    def _multiply(self, spectrum: Tensor) -> Tensor:
+        """W(k) X(k) for a spectrum [B, 2, *half box, C]; k = 0 is halved and of ±k only one is set (see fourier)."""
+        batch, _, *box, channels = spectrum.shape
+        zero = math.prod(box[1:]) // 2
+        pairs = math.prod(box) - zero - 1
+        _, mean, x = spectrum.flatten(2, -2).split((zero, 1, pairs), 2)
+        weight = self.weight.to(spectrum.dtype)
+        if pairs < weight.shape[0]:
+            weight = weight[_positions(self.modes, tuple(box), weight.device)]
+        # Rows: real parts, then imaginary parts, of every case; columns: (output channel, part of the weight).
+        rows = x.permute(2, 1, 0, 3).reshape(pairs, 2 * batch, channels)
+        products = torch.bmm(rows, weight.flatten(2)).view(pairs, 2, batch, self.channels_out, 2)
+        (rr, ri), (ir, ii) = (part.unbind(-1) for part in products.unbind(1))
+        y = torch.stack((rr - ii, ri + ir), 1).permute(2, 1, 0, 3)
+        constant = torch.addmm(self.bias.to(x.dtype), mean[:, 0, 0], self.mean.to(x.dtype))
+        head = spectrum.new_zeros(batch, 2, zero, self.channels_out)
+        centre = torch.stack((0.5 * constant, torch.zeros_like(constant)), 1)[:, :, None]
+        return torch.cat((head, centre, y), 2).view(batch, 2, *box, self.channels_out)
+
+    def _check(self, x: Tensor) -> None:
+        expected = f"[batch, {len(self.modes)} space axes, {self.channels_in} channels]"
+        if x.ndim != len(self.modes) + 2 or x.shape[-1] != self.channels_in:
+            raise InputError(f"A spectral convolution expects {expected}, not {list(x.shape)}.")
+        lengths = [size * (1 + padding) for size, padding in zip(x.shape[1:-1], self.padding, strict=True)]
+        if self.transform == "fft" and not all(fourier.is_whole(length) for length in lengths):
+            raise InputError(
+                f"The fast transform needs a whole number of points with padding, not {lengths}; use transform='matmul'."
+            )
+
+
+@functools.lru_cache(maxsize=64)
+def _positions(modes: tuple[int, ...], box: tuple[int, ...], device: torch.device) -> Tensor:
+    """Where in the stored pairs those of a smaller half box are."""
+    top = (box[0] - 1, *(size // 2 for size in box[1:]))
+    index = torch.arange(math.prod(2 * m - 1 for m in modes)).view([2 * m - 1 for m in modes])
+    for axis, (m, k) in enumerate(zip(modes, top, strict=True)):
+        index = index.narrow(axis, m - 1 - k, 2 * k + 1)
+    flat = index.flatten()
+    first = math.prod(2 * m - 1 for m in modes) // 2 + 1
+    with torch.inference_mode(False):
+        return (flat[flat >= first] - first).to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import sympy
@@ -21,9 +22,7 @@ def check(problem: Problem) -> None:
     Fields and parameters need a unit for this (``""`` is dimensionless); a problem in which none has one is
     dimensionless as a whole and passes. Coordinates are in seconds and metres.
     """
-    import pint
-
-    registry: Any = pint.UnitRegistry()
+    registry = _registry()
     infos: tuple[Any, ...] = (
         *problem.fields,
         *problem.inputs,
@@ -50,10 +49,10 @@ def check(problem: Problem) -> None:
         measure.of(residual, f"the equation of {name}")
     for law in problem.conserves:
         rate = measure.of(law.density, f"the density of {law.name}") / registry.second
+        where = f"the flux of {law.name}"
         for component in law.flux:
-            measure.same(
-                measure.of(component, f"the flux of {law.name}") / registry.meter, rate, f"the flux of {law.name}"
-            )
+            if component != 0 and law.density != 0:
+                measure.same(measure.of(component, where) / registry.meter, rate, where)
     for axis, velocity in problem.characteristic.items():
         measure.value(velocity, registry.meter / registry.second, f"the characteristic velocity along {axis}")
     for signal in problem.signals:
@@ -63,12 +62,20 @@ def check(problem: Problem) -> None:
             _boundary(measure, condition, table[name], registry.meter, f"the boundary {side} of {name}")
 
 
+@cache
+def _registry() -> Any:
+    """pint's units; reading them takes a noticeable time."""
+    import pint
+
+    return pint.UnitRegistry()
+
+
 def _boundary(measure: _Measure, condition: Any, unit: Any, meter: Any, where: str) -> None:
     if isinstance(condition, Dirichlet):
         measure.value(condition.value[0], unit, where)
     elif isinstance(condition, Neumann):
         measure.value(condition.value[0], unit / meter, where)
-    elif isinstance(condition, Robin):
+    elif isinstance(condition, Robin) and not (condition.a.is_number or condition.b.is_number):
         first = measure.of(condition.a, where) * unit
         measure.same(measure.of(condition.b, where) * unit / meter, first, where)
         measure.value(condition.value[0], first, where)
@@ -88,9 +95,10 @@ class _Measure:
             )
 
     def value(self, expression: sympy.Expr, unit: Any, where: str) -> None:
-        """A prescribed value has the given unit; bare numbers are taken to be in it."""
-        if not expression.is_number:
-            self.same(self.of(expression, where), unit, where)
+        """A prescribed value has the given unit; one without dimension, as a bare number, is taken to be in it."""
+        found = self.of(expression, where)
+        if not found.dimensionless:
+            self.same(found, unit, where)
 
     def of(self, expression: sympy.Expr, where: str) -> Any:
         if expression.is_number:

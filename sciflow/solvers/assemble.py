@@ -56,7 +56,7 @@ def in_time(problem: Problem, expression: sympy.Expr, cases: Sequence[Case], tim
 def _coordinates(
     problem: Problem, cases: Sequence[Case], times: np.ndarray, grid: Grid, fields: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    coordinates: dict[str, Any] = {"case": np.arange(len(cases)) if not cases else [case.index for case in cases]}
+    coordinates: dict[str, Any] = {"case": [case.index for case in cases]}
     coordinates["time"] = ("time", times, {"units": "s", "long_name": "time"})
     for axis, points in reversed(grid.axes.items()):
         coordinates[axis] = (axis, points, {"units": "m", "long_name": axis})
@@ -68,7 +68,6 @@ def _coordinates(
                 attrs |= {"low": info.low, "high": info.high}
             coordinates[info.name] = ("case", np.array([case.values[info.name] for case in cases]), attrs)
     coordinates["seed"] = ("case", np.array([case.seed for case in cases], dtype=np.int64))
-    coordinates["length"] = ("case", np.full(len(cases), len(times), dtype=np.int64))
     if problem.scales:
         for name in [*fields, *(["t"] if problem.t is not None else [])]:
             sizes = [problem.scale(name, case.values) for case in cases]
@@ -79,7 +78,7 @@ def _coordinates(
 def _boundary_values(
     problem: Problem, cases: Sequence[Case], times: np.ndarray, fields: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Dirichlet values that vary in time alone, which a cell-centred grid does not hold: ``u_at_y_plus``."""
+    """Dirichlet values other than 0, uniform on a side, that a cell-centred grid does not hold: ``u_at_y_plus``."""
     from sciflow.problems import Dirichlet
 
     space = set(problem.space)
@@ -87,7 +86,7 @@ def _boundary_values(
     for name, sides in problem.boundary.items():
         for side, condition in sides.items():
             known = name in fields and isinstance(condition, Dirichlet) and len(condition.value) == 1
-            if not known or condition.value[0].free_symbols & space:
+            if not known or condition.value[0] == 0 or condition.value[0].free_symbols & space:
                 continue
             label = f"{name}_at_{side.replace('+', '_plus').replace('-', '_minus')}"
             attrs = {"units": problem.field(name).unit or "", "long_name": f"{name} on {side}", "role": "boundary"}

@@ -97,8 +97,8 @@ class Layout(Config):
             raise InputError(f"The query has {given} context frames; this surrogate needs {frames_in}.")
         if query.steps < 1:
             raise InputError("The query asks for no frames; give at least one time after its context.")
-        mask = self._mask(query)
-        frames = np.where(mask[:, None], self._frames(query)[:, given - frames_in :], 0)
+        frames, mask = self._frames(query)[:, given - frames_in :], self._mask(query)
+        frames = np.where(mask[:, None], frames, 0)
         signals = [self._signal(query, name)[:, given - frames_in :] for name in self.signals]
         parameters = [self._of_case(query, name, "case parameter") for name in self.parameters]
         scales = [self._of_case(query, name, "characteristic scale") for name in self.scales]
@@ -145,6 +145,8 @@ class Layout(Config):
         if "mask" not in query.context:
             raise InputError("The query lacks the variable 'mask' (True = fluid) that this surrogate was trained with.")
         mask = query.context["mask"]
+        if {*mask.dims, "case"} != {"case", *self.space}:
+            raise InputError(f"The mask of the query has the dimensions {mask.dims}, not {self.space}.")
         values = mask.transpose(*(dim for dim in ("case", *self.space) if dim in mask.dims)).values.astype(bool)
         return np.broadcast_to(values, (query.cases, *shape))[:, None]
 

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import Tensor, nn
 
 from sciflow.core import InputError
@@ -99,9 +100,8 @@ class Loop:
                 self.counters.waited = earlier + batches.waited
                 if valid is not None or self.finished or self.counters.step % _REPORT_EVERY == 0:
                     on_step(self._record(loss, norm, rate, valid))
-                if state is not None and (self.finished or time.perf_counter() - written >= state_seconds):
-                    self._require_finite(float(loss))
-                    state.save(self._tensors(), self.counters)
+                if self.finished or (state is not None and time.perf_counter() - written >= state_seconds):
+                    self._keep(state)
                     written = time.perf_counter()
 
     @property
@@ -164,6 +164,12 @@ class Loop:
             remaining=0.0 if self.finished else seconds / done * (self.training.steps - done),
         )
 
+    def _keep(self, state: TrainingState | None) -> None:
+        """Store the state, or at the end of a run without one only see that the weights are numbers."""
+        self._require_finite(float(torch.nn.utils.get_total_norm(self._plain.network.parameters())))
+        if state is not None:
+            state.save(self._tensors(), self.counters)
+
     def _require_finite(self, error: float) -> None:
         if not math.isfinite(error):
             raise InputError(
@@ -222,9 +228,11 @@ class _KeepInputs(MixedPrecision):
 
 def _fabric(device: torch.device, precision: str) -> Fabric:
     devices = 1 if device.type == "cpu" else [device.index or 0]
+    # One process and one device, whatever a cluster's scheduler says about the job around it.
+    plugins: list[Any] = [LightningEnvironment()]
     if precision == "32-true":
-        return Fabric(accelerator=device.type, devices=devices, precision="32-true")
-    return Fabric(accelerator=device.type, devices=devices, plugins=_KeepInputs("bf16-mixed", device.type))
+        return Fabric(accelerator=device.type, devices=devices, precision="32-true", plugins=plugins)
+    return Fabric(accelerator=device.type, devices=devices, plugins=[*plugins, _KeepInputs(precision, device.type)])
 
 
 def _part(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -55,7 +55,7 @@ def split_options(
 def _signature(network: type) -> type[_Options]:
     """A configuration with the network's keyword-only arguments as fields."""
     arguments = inspect.signature(network).parameters.values()
-    types = typing.get_type_hints(network.__init__)
+    types = typing.get_type_hints(network.__init__)  # type: ignore[misc]
     fields: dict[str, Any] = {
         item.name: (types.get(item.name, Any), ... if item.default is item.empty else item.default)
         for item in arguments

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -60,7 +60,7 @@ def progress_bar(title: str, steps: int, done: int, show: bool | None) -> Iterat
         task = progress.add_task(title, total=steps, completed=done, loss="-", valid="-")
 
         def move(record: Record, /) -> None:
-            changes = {"loss": f"{record.loss:.2e}"}
+            changes: dict[str, Any] = {"loss": f"{record.loss:.2e}"}
             if record.valid is not None:
                 changes["valid"] = f"{record.valid:.2e}"
             progress.update(task, completed=record.step, **changes)

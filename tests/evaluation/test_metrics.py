@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sciflow.core import InputError, UnknownNameError
 from sciflow.evaluation import metrics, score
-from sciflow.evaluation.metrics.physics import derivative
+from sciflow.evaluation.measures.physics import derivative
 from sciflow.evaluation.scoring import Scores, frames_of
 from sciflow.evaluation.weights import cell_widths, fluid_volume
 

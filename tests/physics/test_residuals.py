@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -96,9 +97,7 @@ def _frames(
     problem: Problem, fields: list[sympy.Expr], cases: list[dict[str, float]], size: int, times: np.ndarray
 ) -> xr.Dataset:
     """The fields on a periodic grid, as a data set."""
-    axes = {
-        axis: low + (high - low) * np.arange(size) / size for axis, (low, high) in problem.bounds(cases[0]).items()
-    }
+    axes = {axis: low + (high - low) * np.arange(size) / size for axis, (low, high) in problem.bounds(cases[0]).items()}
     mesh = np.meshgrid(times, *(axes[axis] for axis in reversed(problem.axes)), indexing="ij")
     ordered = [mesh[0], *reversed(mesh[1:])]
     function = numeric([*problem.coordinates, *_symbols(problem)], fields)
@@ -147,7 +146,9 @@ def test_torch_and_jax_agree_on_the_same_network(name: str) -> None:
     problem = get(name)
     random = np.random.default_rng(1)
     sizes = [len(problem.coordinates), 8, 8, len(problem.fields)]
-    layers = [(random.normal(size=(a, b)) / np.sqrt(a), random.normal(size=b)) for a, b in zip(sizes, sizes[1:], strict=False)]
+    layers = [
+        (random.normal(size=(a, b)) / np.sqrt(a), random.normal(size=b)) for a, b in itertools.pairwise(sizes)
+    ]
 
     def forward(points: Any, activation: Callable, convert: Callable) -> Any:
         for index, (weight, bias) in enumerate(layers):

@@ -56,7 +56,7 @@ def test_consistent_equations_pass(right) -> None:
         ({"characteristic": {x: nu}}, "the characteristic velocity along x adds terms in"),
         ({"boundary": {u: {"x-": Dirichlet(nu)}}}, "the boundary x- of u adds terms in"),
         ({"boundary": {u: {"x-": Neumann(nu / x)}}}, "the boundary x- of u adds terms in"),
-        ({"boundary": {u: {"x-": Robin(0, a=1, b=1 / x)}}}, "the boundary x- of u adds terms in"),
+        ({"boundary": {u: {"x-": Robin(0, a=x, b=x)}}}, "the boundary x- of u adds terms in"),
         ({"signals": [Signal("push", nu * t, unit="m")(t)]}, "the signal push adds terms in"),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_wrong_unit_is_found(changes, message: str) -> None:
 
 
 def test_prescribed_values_in_the_right_unit_pass() -> None:
-    boundary = {u: {"x-": Robin(u, a=1, b=x), "x+": Neumann(nu / x**2)}}
+    boundary = {u: {"x-": Robin(u, a=x / x**2, b=x / x), "x+": Neumann(nu / x**2)}}
     signals = [Signal("push", nu / x, unit="m/s")(t)]
     Problem(**PLAIN, boundary=boundary, signals=signals, characteristic={x: u}).check_units()
 

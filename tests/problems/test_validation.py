@@ -63,14 +63,20 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: declare(evolution={u: u.subs(x, 2 * x)}),
         r"'u\(t, 2\*x\)' has other arguments than declared; write 'u\(t, x\)'",
     ),
-    "other symbol": (lambda: declare(evolution={u: u * sympy.Symbol("x")}), "'x' is another symbol than the one declared"),
+    "other symbol": (
+        lambda: declare(evolution={u: u * sympy.Symbol("x")}),
+        "'x' is another symbol than the one declared",
+    ),
     "in the initial value": (lambda: declare(initial={u: radius}), "initial of u: 'radius' is not declared"),
     "in the boundary": (
         lambda: declare(boundary={u: {"x-": Dirichlet(radius)}}),
         "boundary x- of u: 'radius' is not declared",
     ),
     "in a weight": (lambda: declare(boundary={u: {"x-": Robin(0, a=radius)}}), "boundary x- of u: 'radius'"),
-    "in the domain": (lambda: declare(domain=Box(x=(0, radius))), "needs a value for radius; declare it as a parameter"),
+    "in the domain": (
+        lambda: declare(domain=Box(x=(0, radius))),
+        "needs a value for radius; declare it as a parameter",
+    ),
     "in an obstacle": (
         lambda: plane(domain=Box(x=(0, 1), y=(0, 1)) - Disk((0, 0), radius)),
         "needs a value for radius",
@@ -85,7 +91,10 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: declare(parameters=[nu, Parameter("u", 1.0)]),
         "Problem 'p' declares 'u' more than once",
     ),
-    "parameter named as a coordinate": (lambda: declare(parameters=[Parameter("x", 1.0)]), "declares 'x' more than once"),
+    "parameter named as a coordinate": (
+        lambda: declare(parameters=[Parameter("x", 1.0)]),
+        "declares 'x' more than once",
+    ),
     "other axes": (
         lambda: declare(domain=Box(y=(0, 1))),
         r"has coordinates \['x'\] but a domain over \['y'\]",

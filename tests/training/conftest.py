@@ -30,7 +30,7 @@ def waves(cases: int, frames: int = 6, points: int = 32, seed: int = 0) -> Datas
 
 @pytest.fixture(scope="session")
 def train() -> Dataset:
-    return waves(48)
+    return waves(128)
 
 
 @pytest.fixture(scope="session")

@@ -144,11 +144,11 @@ def whole_steps(times: np.ndarray, longest: float) -> tuple[float, np.ndarray]:
     """A step of at most `longest` that meets every time, and how many steps lead from each time to the next `(T - 1,)`.
 
     Raises:
-        InputError: the spacings have no common measure of which they are at most 1000 multiples.
+        InputError: the spacings have no common measure (ratios of whole numbers up to 100).
     """
     spacing = np.diff(times)
     shortest = spacing.min()
-    fractions = [Fraction(ratio).limit_denominator(1000) for ratio in spacing / shortest]
+    fractions = [Fraction(ratio).limit_denominator(100) for ratio in spacing / shortest]
     common = lcm(*(fraction.denominator for fraction in fractions))
     multiples = np.array([float(fraction * common) for fraction in fractions])
     if common > 1000 or not np.allclose(multiples * shortest / common, spacing, rtol=1e-6):

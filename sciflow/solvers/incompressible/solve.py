@@ -68,7 +68,7 @@ def modes(axis: Axis, place: Literal["centres", "faces"], ends: tuple[End, End])
     symmetric = np.allclose(matrix, matrix[::-1, ::-1], rtol=0, atol=1e-10 * np.abs(matrix).max())
     blocks = _parity_blocks(matrix, root) if symmetric else [_block(matrix, root, np.eye(size), np.ones(size))]
     half = len(blocks[0][0])  # the odd block of an odd line is one smaller and padded with zeros
-    eigenvalues = np.zeros((len(blocks), half))
+    eigenvalues = np.full((len(blocks), half), -1.0)
     forward, backward = np.zeros((2, len(blocks), half, half))
     for k, (values, ahead, back) in enumerate(blocks):
         count = len(values)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from sciflow.core.errors import InputError
-from sciflow.evaluation.metrics.base import Frames, Metric, ratio
+from sciflow.evaluation.measures.base import Frames, Metric, ratio
 
 if TYPE_CHECKING:
     import sympy

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sciflow.core.registry import Registry
-from sciflow.evaluation.metrics.base import Frames, Metric
-from sciflow.evaluation.metrics.physics import ConservedError, Divergence
-from sciflow.evaluation.metrics.pointwise import MaxError, MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError
-from sciflow.evaluation.metrics.relative import (
+from sciflow.evaluation.measures.base import Frames, Metric
+from sciflow.evaluation.measures.physics import ConservedError, Divergence
+from sciflow.evaluation.measures.pointwise import MaxError, MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError
+from sciflow.evaluation.measures.relative import (
     Gain,
     NormalisedMeanSquaredError,
     NormalisedRootMeanSquaredError,

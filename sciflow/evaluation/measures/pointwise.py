@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from sciflow.evaluation.metrics.base import Frames, Metric, ratio
+from sciflow.evaluation.measures.base import Frames, Metric, ratio
 
 
 class _MeanError(Metric):

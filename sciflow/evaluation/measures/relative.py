@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from sciflow.evaluation.metrics.base import Frames, Metric, ratio
+from sciflow.evaluation.measures.base import Frames, Metric, ratio
 
 
 def _square_terms(frames: Frames, *which: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from sciflow import plot
-from sciflow.evaluation.leaderboard import Entry, columns, short
+from sciflow.evaluation.ranking import Entry, columns, short
 from sciflow.evaluation.results import Results
 from sciflow.evaluation.scoring import ALL, summarise
 

@@ -1,0 +1,270 @@
+"""Conformance of a network: it learns, uses what it is given, and treats each sample by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sciflow.core.errors import InputError
+from sciflow.testing.report import Check, Test, ensure, require, run
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from sciflow.operators.sizes import Sizes
+
+    Model = str | Callable[..., nn.Module]
+
+_BATCH = 3
+_SHAPES = {1: (24,), 2: (12, 16), 3: (6, 8, 10)}
+_SETTLE = 3  # steps before gradients and inputs are looked at: layers that start at zero then pass them on
+_STEPS, _FIT = 400, 0.05  # steps allowed to over-fit a batch, and the error to reach relative to predicting the mean
+_RATES = (3e-3, 1e-3)
+
+
+def check_model(model: Model, sizes: Sizes | None = None, shape: tuple[int, ...] | None = None, **config: Any) -> None:
+    """Assert that a network passes every check of `run_model_checks`.
+
+    Raises:
+        AssertionError: names each failed check and what was found.
+        InputError: there is no such network, or it is not made for these sizes.
+    """
+    name = model if isinstance(model, str) else getattr(model, "name", None) or getattr(model, "__name__", "network")
+    require(f"Network '{name}'", run_model_checks(model, sizes, shape, **config))
+
+
+def run_model_checks(
+    model: Model, sizes: Sizes | None = None, shape: tuple[int, ...] | None = None, **config: Any
+) -> list[Check]:
+    """The results of all checks of a network.
+
+    - output: shape [B, T_out, C, *S], finite, the same for the same input;
+    - inputs: every context frame and field, parameter, signal, the mask (where the sizes have one) and dt change it;
+    - gradients: one reaches every parameter;
+    - batch: a sample gives the same alone as in a batch, in training (dropout aside) and in evaluation;
+    - over-fitting: a batch is learned to 5 % of its variance in at most 400 steps of Adam;
+    - state: a second network that loads the state gives the same output.
+
+    Args:
+        model: name in the registry of networks, or a class that is called with `sizes` and `config`.
+        sizes: sizes of its tensors; by default 2-D, two fields, two parameters, one signal, two frames in, with a mask.
+        shape: points along each space axis, in tensor order.
+        config: options of the network; small ones make the checks quick.
+
+    Raises:
+        InputError: there is no such network, or it is not made for these sizes.
+    """
+    from sciflow.operators.sizes import Sizes
+
+    sizes = sizes or Sizes(fields=2, dims=2, parameters=2, signals=1, frames_in=2, mask=True)
+    shape = shape or _SHAPES[sizes.dims]
+    if len(shape) != sizes.dims:
+        raise InputError(f"The shape {shape} has {len(shape)} axes, but the sizes have {sizes.dims}; make them equal.")
+    suite = _Suite(_maker(model, sizes, config), sizes, shape)
+    tests: list[Test] = [
+        ("output", suite.output),
+        ("inputs", suite.inputs),
+        ("gradients", suite.gradients),
+        ("batch", suite.batch),
+        ("over-fitting", suite.overfitting),
+        ("state", suite.state),
+    ]
+    return run([(name, partial(_seeded, function)) for name, function in tests])
+
+
+def _maker(model: Model, sizes: Sizes, config: dict[str, Any]) -> Callable[[], nn.Module]:
+    kind: Any = model
+    if isinstance(model, str):
+        from sciflow.operators import networks
+
+        kind = networks.get(model)
+    requires = getattr(kind, "requires", None)
+    objection = requires.objection(sizes) if requires is not None else None
+    if objection:
+        raise InputError(f"The network '{getattr(kind, 'name', kind)}' {objection}; give other sizes.")
+    return partial(kind, sizes, **config)
+
+
+def _seeded(function: Callable[[], str]) -> str:
+    """Run with a fixed seed, and leave the caller's random numbers as they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return function()
+
+
+class _Suite:
+    """The checks of one network at one size."""
+
+    def __init__(self, make: Callable[[], nn.Module], sizes: Sizes, shape: tuple[int, ...]) -> None:
+        self._make, self._sizes, self._shape = make, sizes, shape
+
+    def output(self) -> str:
+        import torch
+
+        network, batch = self._make().eval(), self._batch()
+        with torch.no_grad():
+            first, second = network(**batch), network(**batch)
+        expected = (_BATCH, self._sizes.frames_out, self._sizes.fields, *self._shape)
+        ensure(tuple(first.shape) == expected, f"the output has shape {tuple(first.shape)}, expected {expected}")
+        ensure(bool(first.isfinite().all()), "the output holds NaN or infinity")
+        ensure(bool(torch.equal(first, second)), "the same input gives different outputs in evaluation")
+        count = sum(parameter.numel() for parameter in network.parameters())
+        return f"{list(expected)}, {count:,} parameters"
+
+    def inputs(self) -> str:
+        import torch
+
+        network, batch = self._settled(), self._batch()
+        with torch.no_grad():
+            reference = network(**batch)
+            scale = float(reference.std()) or 1.0
+            for label, changed in self._variations(batch):
+                change = float((network(**changed) - reference).abs().max())
+                ensure(change > 1e-6 * scale, f"{label} does not change the output")
+        return ", ".join(dict.fromkeys(label.split()[0] for label, _ in self._variations(batch)))
+
+    def gradients(self) -> str:
+        network, batch = self._settled().train(), self._batch()
+        network.zero_grad(set_to_none=True)
+        output = network(**batch)
+        (output * _like(output)).sum().backward()
+        dead = [
+            name
+            for name, parameter in network.named_parameters()
+            if parameter.requires_grad and (parameter.grad is None or not bool(parameter.grad.abs().max() > 0))
+        ]
+        ensure(not dead, f"no gradient reaches {', '.join(dead)}")
+        return f"{len(list(network.parameters()))} tensors"
+
+    def batch(self) -> str:
+        import torch
+
+        network, batch = self._settled(), self._batch()
+        for dropout in (part for part in network.modules() if "Dropout" in type(part).__name__):
+            dropout.p = 0.0
+        worst = 0.0
+        for mode in (False, True):
+            network.train(mode)
+            with torch.no_grad():
+                together = network(**batch)
+                alone = torch.cat([network(**{k: v[i : i + 1] for k, v in batch.items()}) for i in range(_BATCH)])
+            difference = float((together - alone).abs().max()) / (float(together.std()) or 1.0)
+            place = "training" if mode else "evaluation"
+            ensure(
+                difference < 1e-4, f"a sample alone differs by {difference:.1e} from the same in a batch, in {place}"
+            )
+            worst = max(worst, difference)
+        return f"differs by {worst:.0e}"
+
+    def overfitting(self) -> str:
+        import torch
+
+        batch = self._batch()
+        target = self._target()
+        variance = float(target.var())
+        best = float("inf")
+        for rate in _RATES:
+            network = self._make().train()
+            optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+            for step in range(1, _STEPS // len(_RATES) + 1):
+                error = (network(**batch) - target).square().mean()
+                best = min(best, float(error) / variance)
+                if best < _FIT:
+                    return f"error {best:.1%} of the variance after {step} steps"
+                optimiser.zero_grad()
+                error.backward()
+                optimiser.step()
+        raise AssertionError(f"the error on one batch stays at {best:.1%} of the variance")
+
+    def state(self) -> str:
+        import torch
+        from safetensors.torch import load, save
+
+        network, batch = self._settled(), self._batch()
+        stored = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+        torch.manual_seed(1)
+        other = self._make().eval()
+        other.load_state_dict(load(stored))
+        with torch.no_grad():
+            difference = float((network(**batch) - other(**batch)).abs().max())
+        ensure(difference == 0, f"a network with the same state gives an output that differs by {difference:.1e}")
+        return f"{len(stored):,} bytes"
+
+    def _settled(self) -> nn.Module:
+        """The network after a few steps, in evaluation mode."""
+        import torch
+
+        network, batch = self._make().train(), self._batch()
+        optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+        for _ in range(_SETTLE):
+            optimiser.zero_grad()
+            (network(**batch) - self._target()).square().mean().backward()
+            optimiser.step()
+        return network.eval()
+
+    def _batch(self) -> dict[str, Tensor]:
+        """Random inputs of a network, the same each time."""
+        import torch
+
+        sizes, generator = self._sizes, torch.Generator().manual_seed(0)
+        frames = sizes.frames_in + sizes.frames_out
+        points = [(torch.arange(count) + 0.5) / count for count in self._shape]
+        coordinates = torch.stack(torch.meshgrid(*points, indexing="ij"))
+        solid = torch.rand(_BATCH, 1, *self._shape, generator=generator) < 0.2
+        mask = torch.where(solid & torch.tensor(sizes.mask), 0.0, 1.0)
+        x = torch.randn(_BATCH, sizes.frames_in, sizes.fields, *self._shape, generator=generator)
+        return {
+            "x": x * mask[:, None],
+            "parameters": torch.randn(_BATCH, sizes.parameters, generator=generator),
+            "signals": torch.randn(_BATCH, frames, sizes.signals, generator=generator),
+            "mask": mask,
+            "coordinates": coordinates.expand(_BATCH, *coordinates.shape).clone(),
+            "dt": 0.8 + 0.4 * torch.rand(_BATCH, generator=generator),
+        }
+
+    def _target(self) -> Tensor:
+        """A smooth target that differs by sample, field and frame: waves along each axis."""
+        import torch
+
+        generator = torch.Generator().manual_seed(1)
+        size = (_BATCH, self._sizes.frames_out, self._sizes.fields)
+        target = torch.zeros(*size, *self._shape)
+        for axis, count in enumerate(self._shape):
+            phase = 2 * torch.pi * torch.rand(*size, 1, generator=generator)
+            wave = torch.cos(2 * torch.pi * torch.arange(count) / count + phase)
+            target += wave.reshape(*size, *(count if index == axis else 1 for index in range(len(self._shape))))
+        return target
+
+    def _variations(self, batch: dict[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
+        """Each input changed in one of its parts."""
+        sizes = self._sizes
+        parts: list[tuple[str, str, tuple[Any, ...]]] = []
+        for frame in range(sizes.frames_in):
+            for field in range(sizes.fields):
+                parts.append((f"x (frame {frame}, field {field})", "x", (slice(None), frame, field)))
+        parts += [(f"parameters ({index})", "parameters", (slice(None), index)) for index in range(sizes.parameters)]
+        parts += [
+            (f"signals (frame {frame}, number {index})", "signals", (slice(None), frame, index))
+            for frame in range(sizes.frames_in + sizes.frames_out)
+            for index in range(sizes.signals)
+        ]
+        parts += [("dt", "dt", (slice(None),))]
+        out = []
+        for label, name, where in parts:
+            changed = batch[name].clone()
+            changed[where] = changed[where] * 0.5 + 0.3
+            out.append((label, {**batch, name: changed}))
+        if sizes.mask:
+            out.append(("mask", {**batch, "mask": batch["mask"].flip(-1)}))
+        return out
+
+
+def _like(output: torch.Tensor) -> torch.Tensor:
+    """Fixed random weights of the shape of the output."""
+    import torch
+
+    return torch.randn(output.shape, generator=torch.Generator().manual_seed(2))

@@ -1,0 +1,82 @@
+"""Figures: panels, labels with units, and that nothing global is touched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sciflow import plot
+from sciflow.core import Forecast, InputError
+from sciflow.data import from_arrays
+
+
+def flow(*space: str, frames: int = 6) -> xr.Dataset:
+    """A field on a small grid."""
+    generator = np.random.default_rng(0)
+    coords = {axis: (axis, np.arange(5.0), {"units": "m"}) for axis in space}
+    values = generator.normal(size=(2, frames, *[5] * len(space)))
+    return xr.Dataset({"u": (("case", "time", *space), values, {"units": "m/s"})}, coords=coords)
+
+
+def labels(figure: plot.fields) -> set[str]:  # type: ignore[valid-type]
+    return {text for axes in figure.axes for text in (axes.get_xlabel(), axes.get_ylabel(), axes.get_title())}
+
+
+def test_maps_have_units_and_one_row_for_each_kind() -> None:
+    data = flow("y", "x")
+    alone = plot.fields(data)
+    assert len(alone.axes) == 4 + 1  # four frames and a colour bar
+    beside = plot.fields(Forecast(data), data, frames=[0, 5])
+    assert len(beside.axes) == 3 * 2 + 3
+    found = labels(beside)
+    assert {"x [m]", "u [m/s]", "forecast\ny [m]", "truth\ny [m]", "difference\ny [m]", "frame 6"} <= found
+
+
+def test_lines_and_slices() -> None:
+    lines = plot.fields(flow("x"), flow("x"), frames=[0, 3])
+    assert len(lines.axes) == 2 and len(lines.axes[0].lines) == 2
+    assert {"x [m]", "u [m/s]"} <= labels(lines)
+    assert len(plot.fields(flow("z", "y", "x"), frames=[1]).axes) == 2
+
+
+def test_data_sets_of_sciflow_have_times() -> None:
+    data = from_arrays({"u": np.random.default_rng(0).normal(size=(3, 4, 5, 5))}, times=[0.0, 0.5, 1.0, 1.5])
+    assert "t = 1.5 s" in labels(plot.fields(data, case=2))
+
+
+def test_constant_and_broken_fields_are_drawn() -> None:
+    data = flow("y", "x")
+    data["u"].values[:] = 1.0
+    data["u"].values[0, 2] = np.nan
+    assert plot.png(plot.fields(data, data)).startswith(b"\x89PNG")
+
+
+def test_rollout_curves() -> None:
+    made = plot.rollout({"persistence": [0.1, 0.4], "fno": [0.001, np.inf]}, title="two steps")
+    axes = made.axes[0]
+    assert axes.get_yscale() == "log" and axes.get_xlabel() == "steps" and axes.get_ylabel() == "NMSE"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["persistence", "fno"]
+    assert made._repr_png_().startswith(b"\x89PNG")
+
+
+def test_bad_input() -> None:
+    with pytest.raises(InputError, match="no field 'w'"):
+        plot.fields(flow("x"), names=["w"])
+    with pytest.raises(InputError, match="case 4 does not exist"):
+        plot.fields(flow("x"), case=4)
+    with pytest.raises(InputError, match="Frames"):
+        plot.fields(flow("x"), frames=[9])
+    with pytest.raises(InputError, match="no curves"):
+        plot.rollout({})
+
+
+def test_no_pyplot_and_no_matplotlib_before_the_first_figure() -> None:
+    code = (
+        "import sys; from sciflow import plot; assert 'matplotlib' not in sys.modules; "
+        "plot.rollout({'a': [1.0]}); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
