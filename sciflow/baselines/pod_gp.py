@@ -17,7 +17,8 @@ from sciflow.core import InputError
 if TYPE_CHECKING:
     from sklearn.gaussian_process.kernels import Kernel
 
-_TUNED_ON = 300  # points used to find the kernel's constants; the cost grows with their cube
+_TUNED_ON = 200  # points used to find the kernel's constants; the cost grows with their cube
+_TUNED_FOR = 8  # leading coefficients used for it; the many small ones would drown them
 _ARRAYS = ("points", "weights", "lower", "theta", "centre", "size")
 
 
@@ -26,10 +27,12 @@ class PodGaussianProcess(PodBaseline):
     """a(t + dt) - a(t) is a Gaussian process of z = [a, p, 1/p, s(t), s(t + dt)].
 
     One process per coefficient; all share the kernel ``c1 (z . z' + c0) + c2 exp(-|z - z'|^2 / (2 l^2)) + noise``,
-    whose constants maximise the marginal likelihood on 300 of the points (scikit-learn). Only `points` of the single
-    training steps are used, drawn with `seed`. A forecast has a variance: the sum of the variances of the steps
-    made (their correlation through the state is left out, so it is too small for long roll-outs) and the energy that
-    the basis misses.
+    whose constants maximise the marginal likelihood of the eight leading coefficients on 200 of the points
+    (scikit-learn). Only `points` of the single training steps are used, drawn with `seed`. A forecast has a variance:
+    the sum of the variances of the steps made (their correlation through the state is left out, so it is too small for
+    long roll-outs) and the energy that the basis misses.
+
+    On few smooth trajectories, such as those of a driven cavity below Re 2000, this is hard to beat.
 
     Args:
         rank: numbers of modes to try.
@@ -42,7 +45,7 @@ class PodGaussianProcess(PodBaseline):
     seeded: ClassVar[bool] = True
 
     def __init__(
-        self, rank: tuple[int, ...] = (8, 16, 32), points: int = 800, select: str = "one-step", seed: int = 0
+        self, rank: tuple[int, ...] = (16, 32, 64), points: int = 800, select: str = "one-step", seed: int = 0
     ) -> None:
         self.rank, self.points, self.select, self.seed = tuple(rank), points, select, seed
         if points < 2:
@@ -57,7 +60,7 @@ class PodGaussianProcess(PodBaseline):
         size = np.maximum(size, 1e-12 * max(float(size.max()), np.finfo(float).tiny))
         points = np.concatenate([now / scale, inputs], axis=1)[drawn]
         targets = ((change - centre) / size)[drawn]
-        theta = _tuned(points[:_TUNED_ON], targets[:_TUNED_ON], self.seed)
+        theta = _tuned(points[:_TUNED_ON], targets[:_TUNED_ON, :_TUNED_FOR], self.seed)
         kernel = _kernel().clone_with_theta(theta)
         lower = np.linalg.cholesky(kernel(points) + 1e-10 * np.eye(len(points)))
         weights = np.linalg.solve(lower.T, np.linalg.solve(lower, targets))

@@ -18,7 +18,9 @@ def list_suites() -> None:
     from sciflow.core.files import shared_names
     from sciflow.evaluation.suite import load_suite
 
-    show_table("", ("suite", "what it compares"), [(name, load_suite(name).title) for name in shared_names("benchmarks")])
+    show_table(
+        "", ("suite", "what it compares"), [(name, load_suite(name).title) for name in shared_names("benchmarks")]
+    )
 
 
 @app.command("run")
@@ -26,7 +28,9 @@ def run(
     suite: Annotated[str, typer.Argument(help="A suite's YAML file or name.")],
     out: Annotated[Path | None, typer.Option("--out", help="Results folder; results/NAME by default.")] = None,
     overrides: Overrides = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the runs, with minutes and disk space.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the runs, with minutes and disk space.")
+    ] = False,
 ) -> None:
     """Run a suite: data, training, scores, leaderboard, report. Finished runs are skipped, interrupted ones go on."""
     from sciflow.evaluation.runner import run as execute

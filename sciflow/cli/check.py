@@ -19,9 +19,13 @@ def check(
 
     declared = registry.get(problem)
     checks = run_problem_checks(declared, solve=solve)
-    show_table(declared.name, ("check", "result", ""), [(c.name, "passed" if c.passed else "FAILED", c.detail) for c in checks])
+    show_table(
+        declared.name, ("check", "result", ""), [(c.name, "passed" if c.passed else "FAILED", c.detail) for c in checks]
+    )
     failed = [c.name for c in checks if not c.passed]
     if failed:
-        typer.echo(f"sciflow: '{declared.name}' fails {len(failed)} of {len(checks)} checks: {', '.join(failed)}.", err=True)
+        typer.echo(
+            f"sciflow: '{declared.name}' fails {len(failed)} of {len(checks)} checks: {', '.join(failed)}.", err=True
+        )
         raise typer.Exit(2)
     typer.echo(f"{declared.name}: {len(checks)} checks passed")

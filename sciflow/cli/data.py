@@ -50,7 +50,10 @@ def info(file: File) -> None:
     dataset = open_dataset(file)
     rows = [("problem", dataset.problem), ("cases", str(len(dataset))), ("frames", str(dataset.frame_count))]
     rows += [("grid", " x ".join(f"{axis} {size}" for axis, size in zip(dataset.space, dataset.shape, strict=True)))]
-    rows += [("periodic", ", ".join(dataset.periodic) or "none"), ("time", f"{dataset.times[0]:g} to {dataset.times[-1]:g} s")]
+    rows += [
+        ("periodic", ", ".join(dataset.periodic) or "none"),
+        ("time", f"{dataset.times[0]:g} to {dataset.times[-1]:g} s"),
+    ]
     rows += [(f"field {name}", f"[{dataset.units(name) or '-'}]") for name in dataset.fields]
     for name, values in zip(dataset.parameters, dataset.parameter_values().T, strict=True):
         rows.append((f"parameter {name}", f"{values.min():g} to {values.max():g} [{dataset.units(name) or '-'}]"))

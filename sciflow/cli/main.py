@@ -40,7 +40,7 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
 ) -> None:
     """Options of all commands; `main` takes --debug out of the arguments before they are read."""
@@ -49,7 +49,7 @@ def root(
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit.
 
-    Exit codes: 0 done; 2 the input cannot be used (one sentence says why); 1 something else went wrong; 130 interrupted.
+    Exit codes: 0 done; 2 the input cannot be used (one sentence says why); 1 anything else went wrong; 130 interrupted.
     """
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given

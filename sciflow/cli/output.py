@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a value, as in --set a.b=c; may be repeated.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Change a value, as in --set a.b=c; may be repeated."),
 ]
 
 

@@ -17,7 +17,11 @@ def list_problems() -> None:
     """List the problems of the catalogue and of installed packages."""
     from sciflow.problems.registry import problems
 
-    show_table("", ("problem", "what it is"), [(name, problems.summary(name) or problems.get(name).title) for name in problems.names()])
+    show_table(
+        "",
+        ("problem", "what it is"),
+        [(name, problems.summary(name) or problems.get(name).title) for name in problems.names()],
+    )
 
 
 @app.command("show")
@@ -46,18 +50,33 @@ def _equations(problem: Any) -> list[str]:
     from sympy import Derivative, Eq, pretty
 
     sides = [Eq(Derivative(problem.field(n).symbol, problem.t), right) for n, right in problem.evolution.items()]
-    return [pretty(e, use_unicode=True, wrap_line=False) for e in (*sides, *problem.constraints.values(), *problem.steady.values())]
+    return [
+        pretty(e, use_unicode=True, wrap_line=False)
+        for e in (*sides, *problem.constraints.values(), *problem.steady.values())
+    ]
 
 
 def _rows(problem: Any) -> list[tuple[str, str]]:
     rows = [(f"field {info.name}", f"{info.long_name} [{info.unit or '-'}]") for info in problem.fields]
     for info in problem.parameters:
         span = "" if info.low is None else f", {info.low:g} to {info.high:g} ({info.scale})"
-        rows.append((f"parameter {info.name}", f"{info.description or info.name} [{info.unit or '-'}], default {info.default:g}{span}"))
+        rows.append(
+            (
+                f"parameter {info.name}",
+                f"{info.description or info.name} [{info.unit or '-'}], default {info.default:g}{span}",
+            )
+        )
     rows += [(f"signal {signal.name}", f"{signal.expression}") for signal in problem.signals]
     rows += [(f"initial {name}", str(value)) for name, value in problem.initial.items()]
-    rows += [(f"boundary {name}", f"{side}: {value}") for name, sides in problem.boundary.items() for side, value in sides.items()]
-    rows += [(f"conserves {law.name}", f"density {law.density}, flux {', '.join(map(str, law.flux))}") for law in problem.conserves]
+    rows += [
+        (f"boundary {name}", f"{side}: {value}")
+        for name, sides in problem.boundary.items()
+        for side, value in sides.items()
+    ]
+    rows += [
+        (f"conserves {law.name}", f"density {law.density}, flux {', '.join(map(str, law.flux))}")
+        for law in problem.conserves
+    ]
     rows += [("symmetry", f"{symmetry.kind} in {symmetry.axis}") for symmetry in problem.symmetries]
     rows += [(f"exact {name}", str(value)) for name, value in problem.exact.items()]
     rows += [("subset", name) for name in problem.subsets]

@@ -24,7 +24,9 @@ def simulate(
     end: Annotated[float | None, typer.Option(help="Last time in seconds; the problem's own by default.")] = None,
     subset: Annotated[str | None, typer.Option(help="Named family of cases.")] = None,
     seed: Annotated[int, typer.Option(help="Of parameters and random initial fields.")] = 0,
-    picture: Annotated[Path | None, typer.Option("--plot", help="Also draw the last frame of the first case (PNG).")] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", help="Also draw the last frame of the first case (PNG).")
+    ] = None,
     values: Values = None,
 ) -> None:
     """Solve a problem with its reference solver and write the solution."""
@@ -46,7 +48,7 @@ def simulate(
         declared, resolution=resolution, cases=cases, times=times, frames=frames, seed=seed, subset=subset,
         **parse_values(values),
     )  # fmt: skip
-    path = write(out or Path(f"{declared.name}.h5"), solution, dtype="float64")
+    path = write(out or Path(f"{declared.name}.h5"), [solution], dtype="float64")
     typer.echo(f"{path}: {from_arrays(solution)}")
     if picture is not None:
         from sciflow import plot

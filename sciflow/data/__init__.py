@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from sciflow.data.generation import generate
     from sciflow.data.normalise import Normaliser
     from sciflow.data.queries import query, truth
-    from sciflow.data.recipe import Recipe
     from sciflow.data.reader import Dataset, open_dataset
+    from sciflow.data.recipe import Recipe
     from sciflow.data.windows import Windows
     from sciflow.data.writer import write
 

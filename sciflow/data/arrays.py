@@ -246,7 +246,8 @@ def _describe(data: xr.Dataset, name: str) -> None:
     data.attrs |= {"problem": problem.name, "problem_hash": problem.hash}
     if not data.attrs["periodic"]:
         data.attrs["periodic"] = ",".join(problem.periodic)
-    for info in (*problem.fields, *problem.parameters, *problem.signals, *problem.inputs):
+    declared: list[Any] = [*problem.fields, *problem.parameters, *problem.signals, *problem.inputs]
+    for info in declared:
         if info.name not in data.variables:
             continue
         attrs = data[info.name].attrs

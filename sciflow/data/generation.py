@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sciflow.core.errors import InputError, near
-from sciflow.core.files import atomic_path
 from sciflow.core.hashing import canonical
 from sciflow.data import splits
 from sciflow.data.reader import Dataset, open_dataset
@@ -53,26 +52,19 @@ def generate(
     problem = registry.get(recipe.problem)
     if workers < 1:
         raise InputError(f"workers is {workers}; give at least one.")
+    known = [info.name for info in problem.fields]
     for name in recipe.fields or ():
-        if name not in [info.name for info in problem.fields]:
-            raise InputError(
-                f"Recipe '{recipe.name}': '{problem.name}' has no field {name!r}.{near(name, [i.name for i in problem.fields])}"
-            )
+        if name not in known:
+            raise InputError(f"Recipe '{recipe.name}': '{problem.name}' has no field {name!r}.{near(name, known)}")
     cases = problem.sample(recipe.cases, recipe.seed, recipe.subset, **recipe.parameters)
     batches = [cases[i : i + recipe.batch] for i in range(0, len(cases), recipe.batch)]
-    with atomic_path(Path(path)) as temporary:
-        attrs = {"title": recipe.title or problem.title, "recipe": canonical(recipe.model_dump(exclude_none=True))}
-        write(
-            temporary,
-            _counted(_solved(recipe, problem, batches, workers), progress, len(cases)),
-            attrs=attrs,
-            dtype=recipe.dtype,
-        )
-        dataset = open_dataset(temporary)
-        for name, wanted in recipe.splits.items():
-            dataset.with_split(draw(dataset, wanted), name)
-        dataset.close()
-    return open_dataset(path)
+    attrs = {"title": recipe.title or problem.title, "recipe": canonical(recipe.model_dump(exclude_none=True))}
+    solved = _counted(_solved(recipe, problem, batches, workers), progress, len(cases))
+
+    def drawn(dataset: Dataset) -> dict[str, splits.Split]:
+        return {name: draw(dataset, wanted) for name, wanted in recipe.splits.items()}
+
+    return open_dataset(write(path, solved, attrs=attrs, dtype=recipe.dtype, splits=drawn))
 
 
 def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:

@@ -106,7 +106,7 @@ def unreadable(path: Path, error: Exception) -> InputError:
     if "truncated" in text:
         return InputError(f"The file {path} is truncated (its end is missing); copy or generate it again.")
     if "lock" in text or "already open" in text:
-        return InputError(f"The file {path} is open for writing elsewhere; close it there first.")
+        return InputError(f"The file {path} is open elsewhere; close it there first.")
     return InputError(f"The file {path} is damaged and cannot be read ({_reason(text)}); copy or generate it again.")
 
 

@@ -1,40 +1,75 @@
-"""Neural operators: one network in each file, all from tensors to tensors with the same call.
+"""Neural operators: networks from frames on a regular grid to the frames that follow.
 
-``forward(x, *, parameters, signals, mask, coordinates, dt)``: x [B, T_in, C, *S] normalised frames; parameters [B, P]; signals
-[B, T_in + T_out, G]; mask [B, 1, *S], 1 = fluid; coordinates [B, D, *S] in [0, 1]; dt [B], about 1. Gives [B, T_out, C, *S].
+A network is a ``torch.nn.Module`` built from :class:`Sizes`, with
+
+    forward(x, *, parameters, signals, mask, coordinates, dt) -> y
+
+    x            [B, T_in, C, *S]          context frames, normalised
+    parameters   [B, P]                    case parameters, normalised
+    signals      [B, T_in + T_out, G]      time-dependent boundary values at the context frames, then at those asked for
+    mask         [B, 1, *S]                1 in the fluid, 0 in solids
+    coordinates  [B, D, *S]                0 … 1 over the domain, in tensor order ((z,) y, x)
+    dt           [B]                       time between frames, normalised to about 1
+    y            [B, T_out, C, *S]
+
+All of them are always given (of width 0 where P or G is 0). Each network class has a ``name`` and says by ``requires``
+what it can be used for. Networks of plug-ins are found by the entry-point group ``sciflow.networks``.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
-from sciflow.core.errors import InputError
+from sciflow.core.errors import InputError, near
 from sciflow.core.registry import Registry
 from sciflow.operators.sizes import Requires, Sizes
 
 if TYPE_CHECKING:
     from torch import nn
 
-networks: Registry = Registry("network", "sciflow.networks")
-networks.add("fno", "sciflow.operators.fno:FNO", summary="Fourier neural operator, 1-D to 3-D")
-networks.add("unet", "sciflow.operators.unet:UNet", summary="U-Net, 1-D to 3-D")
-
-__all__ = ["Requires", "Sizes", "build", "networks"]
+networks: Registry[type[nn.Module]] = Registry("network", "sciflow.networks")
+networks.add("fno", "sciflow.operators.fno:FNO", summary="Fourier neural operator (Li et al. 2021); 1-D, 2-D, 3-D.")
+networks.add("unet", "sciflow.operators.unet:UNet", summary="U-Net (Ronneberger et al. 2015); 1-D, 2-D, 3-D.")
 
 
 def build(name: str, sizes: Sizes, **config: Any) -> nn.Module:
-    """The network `name` for tensors of the given sizes; `config` are its own options.
+    """The network ``name`` for a problem of the given sizes.
+
+    Args:
+        name: a registered name; ``networks.names()`` lists them.
+        sizes: what the problem needs.
+        **config: keyword arguments of the network's class, such as ``width``.
 
     Raises:
-        UnknownNameError: there is no such network.
-        InputError: the network cannot be used for these sizes (the message names those that can), or has no such option.
+        UnknownNameError: no network has this name.
+        InputError: the network cannot be used for such a problem (the message names those that can), or it has no such
+            option, or the value of an option is out of range.
     """
     network = networks.get(name)
-    objection = network.requires.objection(sizes)
-    if objection:
-        usable = [other for other in networks.names() if networks.get(other).requires.objection(sizes) is None]
-        raise InputError(f"The network '{name}' {objection}; use {' or '.join(usable) or 'another one'} instead.")
+    objection = _objection(network, sizes)
+    if objection is not None:
+        others = [other for other in networks.names() if other != name and _fits(other, sizes)]
+        remedy = f"use {' or '.join(others)} instead" if others else "no other registered network can be used either"
+        raise InputError(f"The network '{name}' {objection}; {remedy}.")
+    options = inspect.signature(network).parameters
+    known = [option for option, value in options.items() if value.kind is value.KEYWORD_ONLY]
+    for option in config:
+        if option not in known:
+            raise InputError(f"The network '{name}' has no option '{option}'.{near(option, known)}")
+    return network(sizes, **config)
+
+
+def _objection(network: type[nn.Module], sizes: Sizes) -> str | None:
+    requires = getattr(network, "requires", Requires())
+    return requires.objection(sizes)
+
+
+def _fits(name: str, sizes: Sizes) -> bool:
     try:
-        return network(sizes, **config)
-    except TypeError as error:
-        raise InputError(f"The network '{name}' cannot be built with {config}: {error}.") from error
+        return _objection(networks.get(name), sizes) is None
+    except InputError:  # a plug-in that cannot be loaded is no alternative
+        return False
+
+
+__all__ = ["Requires", "Sizes", "build", "networks"]

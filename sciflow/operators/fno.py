@@ -1,46 +1,105 @@
+"""Fourier neural operator."""
+
 from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import ClassVar, final
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
-from sciflow.operators.spectral import SpectralConv
-from sciflow.operators.sizes import Sizes
+from torch.nn import functional
 
-import os
-R=int(os.environ.get('R','2'))
-import os
-CV=False
-def pw(l,h):
-    if not CV: return l(h)
-    B,S,*_,C=h.shape
-    return F.conv2d(h.view(B,S,-1,C).permute(0,3,1,2), l.weight[:,:,None,None]).permute(0,2,3,1).reshape(h.shape)
+from sciflow.core.errors import InputError
+from sciflow.operators.inputs import case_features, check_inputs, grid_channels, grid_features
+from sciflow.operators.sizes import Requires, Sizes
+from sciflow.operators.spectral import SpectralConv, Transform
+
+
+@final
 class FNO(nn.Module):
-    def __init__(self, sizes, *, width=32, layers=4, modes=12, padding=.25, coordinates=True, transform="auto"):
+    """Fourier neural operator on a regular grid in 1, 2 or 3 dimensions.
+
+        h₀ = P (x, mask, position) + Q (parameters, signals, dt)
+        h_{l+1} = gelu(K_l h_l + W_l h_l + b_l)          l = 0 … layers - 1
+        y = R h_layers + c
+
+    P, Q, R and W_l act at each point, K_l are spectral convolutions (:class:`~sciflow.operators.spectral.SpectralConv`)
+    over the lowest ``modes`` wavenumbers. Parameters, signals and dt enter like channels that are constant in space.
+    Every layer is activated and R is one linear map: the usual two-layer projection after a last layer without activation
+    is the same function when its hidden width is ``width``, at a higher cost.
+
+    Axes that are not periodic are extended by zeros in every layer, half of ``padding`` on either side, so that their
+    two ends do not act on each other; the output is cropped back. The weights do not depend on the resolution, and with
+    matrix products for the transforms the padding costs nothing.
+
+    Without ``coordinates`` the network commutes with shifts along periodic axes.
+
+    Args:
+        sizes: what the problem needs.
+        width: channels h of the hidden layers.
+        layers: Fourier layers.
+        modes: wavenumbers 0 … modes - 1 kept on each axis (and their negatives); one number, or one per axis.
+        padding: extension of axes that are not periodic, as a fraction of their length.
+        coordinates: whether the position in the domain is an input.
+        transform: how to compute the Fourier transforms, "matmul", "fft" or "auto" (by size).
+
+    Raises:
+        InputError: an option out of range, or an input of the wrong shape.
+
+    Good values: width 32, 4 layers, 12 modes, padding 0.25 for 2-D flow at 32² to 64², with AdamW at 2e-3, gradients
+    clipped at 1 and a cosine schedule; width 64 and 16 modes in 1-D. Parameters: about layers · width² · (2 modes - 1)^D.
+
+    Source: Li et al., Fourier Neural Operator for Parametric Partial Differential Equations, ICLR 2021
+    (arXiv:2010.08895), section 4.
+    """
+
+    name: ClassVar[str] = "fno"
+    requires: ClassVar[Requires] = Requires(dims=(1, 2, 3), periodic_only=False, regular_grid=True)
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        *,
+        width: int = 32,
+        layers: int = 4,
+        modes: int | Sequence[int] = 12,
+        padding: float = 0.25,
+        coordinates: bool = True,
+        transform: Transform = "auto",
+    ) -> None:
         super().__init__()
-        self.sizes=sizes
-        g = sizes.channels_in + sizes.mask + (sum(2 if p else 1 for p in sizes.periodic) if coordinates else 0)
-        self.coordinates=coordinates
-        self.lift = nn.Linear(g, width)
+        if width < 1 or layers < 1:
+            raise InputError(f"width and layers must be at least 1, not {width} and {layers}.")
+        kept = (modes,) * sizes.dims if isinstance(modes, int) else tuple(modes)
+        if len(kept) != sizes.dims:
+            raise InputError(f"modes must be one number or one for each of the {sizes.dims} axes, not {list(kept)}.")
+        extension = [0.0 if periodic else padding for periodic in sizes.periodic]
+        self.sizes, self.coordinates = sizes, coordinates
+        self.lift = nn.Linear(grid_channels(sizes, coordinates), width)
         self.condition = nn.Linear(sizes.conditions, width, bias=False)
-        ks=(modes,)*sizes.dims
-        pad=tuple(0. if p else padding for p in sizes.periodic); transform="matmul" if transform=="auto" else transform
-        self.spectral=nn.ModuleList(SpectralConv(width,width,ks,padding=pad,transform=transform) for _ in range(layers))
-        self.linear=nn.ModuleList(nn.Linear(width,width,bias=False) for _ in range(layers))
-        self.project=nn.Linear(width,sizes.channels_out)
-    def forward(self,x,*,parameters,signals,mask,coordinates,dt):
-        B=x.shape[0]
-        f=[x.flatten(1,2)]
-        if self.sizes.mask: f.append(mask)
-        if self.coordinates:
-            for i,p in enumerate(self.sizes.periodic):
-                c=coordinates[:,i:i+1]
-                f += [torch.cos(2*torch.pi*c),torch.sin(2*torch.pi*c)] if p else [c]
-        f=torch.cat([a.movedim(1,-1) for a in f],-1)
-        c=self.condition(torch.cat((parameters,signals.flatten(1),dt[:,None]),1))
-        h=torch.baddbmm((c+self.lift.bias)[:,None],f.flatten(1,-2),self.lift.weight.mT.expand(B,-1,-1)).view(*f.shape[:-1],-1)
-        for i,(s,l) in enumerate(zip(self.spectral,self.linear)):
-            h=pw(l,h)+s(h)
-            h=F.gelu(h)
-        y=self.project(h).movedim(-1,1)
-        return y.unflatten(1,(self.sizes.frames_out,self.sizes.fields))
+        self.spectral = nn.ModuleList(
+            SpectralConv(width, width, kept, padding=extension, transform=transform) for _ in range(layers)
+        )
+        self.pointwise = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(layers))
+        self.project = nn.Linear(width, sizes.channels_out)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch frames_in fields *space"],
+        *,
+        parameters: Float[Tensor, "batch parameters"],
+        signals: Float[Tensor, "batch frames signals"],
+        mask: Float[Tensor, "batch 1 *space"],
+        coordinates: Float[Tensor, "batch dims *space"],
+        dt: Float[Tensor, " batch"],
+    ) -> Float[Tensor, "batch frames_out fields *space"]:
+        """Predict the next frames; see :mod:`sciflow.operators` for the inputs."""
+        if not torch.compiler.is_compiling():
+            check_inputs(self.sizes, x, parameters, signals, mask, coordinates, dt)
+        h = self.lift(grid_features(self.sizes, x, mask, coordinates if self.coordinates else None))
+        constant = self.condition(case_features(parameters, signals, dt))
+        h = h + constant.view(len(x), *(1,) * self.sizes.dims, -1)
+        for spectral, pointwise in zip(self.spectral, self.pointwise, strict=True):
+            h = functional.gelu(spectral(h) + pointwise(h))
+        return self.project(h).movedim(-1, 1).unflatten(1, (self.sizes.frames_out, self.sizes.fields))

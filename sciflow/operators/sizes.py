@@ -78,7 +78,7 @@ class Requires:
         regular_grid: whether points must be equally spaced along each axis.
     """
 
-    dims: Sequence[int] = (1, 2, 3)
+    dims: tuple[int, ...] = (1, 2, 3)
     periodic_only: bool = False
     regular_grid: bool = True
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciflow.core.errors import InputError
 from sciflow.core.registry import Registry
 from sciflow.problems.catalogue import SUMMARIES
+
+if TYPE_CHECKING:
+    from sciflow.problems.problem import Problem
 
 
 def _check(name: str, target: Any) -> None:
@@ -23,12 +26,12 @@ def _check(name: str, target: Any) -> None:
         )
 
 
-problems: Registry = Registry("problem", "sciflow.problems", check=_check)
+problems: Registry[Problem] = Registry("problem", "sciflow.problems", check=_check)
 for _name, (_module, _summary) in SUMMARIES.items():
     problems.add(_name, f"sciflow.problems.catalogue.{_module}:problem", summary=_summary)
 
 
-def register(problem: Any) -> Any:
+def register(problem: Problem) -> Problem:
     """Make a problem known by its name in this process; returns it.
 
     Raises:
@@ -38,7 +41,7 @@ def register(problem: Any) -> Any:
     return problem
 
 
-def get(name: Any) -> Any:
+def get(name: Problem | str) -> Problem:
     """The problem of this name, or of the form ``"package.module:attribute"``; a `Problem` is passed through."""
     from sciflow.problems.problem import Problem
 
@@ -54,7 +57,7 @@ def names() -> list[str]:
     return problems.names()
 
 
-def _imported(path: str) -> Any:
+def _imported(path: str) -> Problem:
     module, _, attribute = path.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)

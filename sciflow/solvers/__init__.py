@@ -21,7 +21,13 @@ solvers.add(
     summary="incompressible 2-D flow between walls: staggered grid, SBDF2 projection",
 )
 
-_HOME = {"Grid": "base", "ReferenceSolver": "base", "build": "simulation", "choose": "simulation", "simulate": "simulation"}
+_HOME = {
+    "Grid": "base",
+    "ReferenceSolver": "base",
+    "build": "simulation",
+    "choose": "simulation",
+    "simulate": "simulation",
+}
 
 __all__ = ["Grid", "ReferenceSolver", "build", "choose", "simulate", "solvers"]
 

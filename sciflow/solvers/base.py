@@ -93,8 +93,8 @@ def resolution_of(problem: Problem, resolution: int | Sequence[int]) -> tuple[in
     numbers = (resolution,) * len(problem.axes) if isinstance(resolution, int | np.integer) else tuple(resolution)
     if len(numbers) != len(problem.axes) or any(int(number) != number or number < 4 for number in numbers):
         raise InputError(
-            f"The resolution {resolution} does not fit '{problem.name}'; give one whole number of at least 4, or one for "
-            f"each of {list(problem.axes)}."
+            f"The resolution {resolution} does not fit '{problem.name}'; give one whole number of at least 4, or one "
+            f"for each of {list(problem.axes)}."
         )
     return tuple(int(number) for number in numbers)
 

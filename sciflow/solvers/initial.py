@@ -82,10 +82,14 @@ def _checked(
             raise InputError(f"'{name}' is no evolving field of '{problem.name}'.{near(name, problem.evolution)}")
     for name in problem.evolution:
         if name not in given:
-            raise InputError(f"The initial fields of '{problem.name}' lack '{name}'; give all of {list(problem.evolution)}.")
+            raise InputError(
+                f"The initial fields of '{problem.name}' lack '{name}'; give all of {list(problem.evolution)}."
+            )
         array = np.asarray(given[name], dtype=np.float64)
         if array.shape != shape:
-            raise InputError(f"The initial field '{name}' has shape {array.shape}; expected {shape} (case, then space).")
+            raise InputError(
+                f"The initial field '{name}' has shape {array.shape}; expected {shape} (case, then space)."
+            )
         if not np.all(np.isfinite(array)):
             raise InputError(f"The initial field '{name}' holds NaN or infinite values; start from finite ones.")
         out[name] = array

@@ -41,15 +41,17 @@ def build(
     problem: Problem | str, resolution: int | Sequence[int], *, solver: str | None = None, **options: Any
 ) -> ReferenceSolver:
     """The solver of a problem on a grid; `options` add to those that the problem declares and win over them."""
-    problem = registry.get(problem)
-    name, declared = choose(problem)
+    declaration = registry.get(problem)
+    name, declared = choose(declaration)
     if solver is not None and solver != name:
         name, declared = solver, {}
     try:
-        return solvers.get(name)(problem, resolution, **{**declared, **options})
+        return solvers.get(name)(declaration, resolution, **{**declared, **options})
     except TypeError as error:
         if "unexpected keyword argument" in str(error):
-            raise InputError(f"The solver '{name}' has no option {str(error).split()[-1]}; see its documentation.") from error
+            raise InputError(
+                f"The solver '{name}' has no option {str(error).split()[-1]}; see its documentation."
+            ) from error
         raise
 
 
@@ -94,18 +96,18 @@ def simulate(
 
     Example: ``simulate("burgers", nu=[1e-2, 1e-3], resolution=256, seed=0)``.
     """
-    problem = registry.get(problem)
-    drawn = _cases(problem, cases, seed, subset, parameters)
+    declared = registry.get(problem)
+    drawn = _cases(declared, cases, seed, subset, parameters)
     if times is None:
-        if problem.time is None:
-            raise InputError(f"Problem '{problem.name}' declares no time interval; give times=.")
-        times = np.linspace(*problem.time, frames)
-    engine = build(problem, resolution, solver=solver, precision=precision, device=device, **(options or {}))
+        if declared.time is None:
+            raise InputError(f"Problem '{declared.name}' declares no time interval; give times=.")
+        times = np.linspace(*declared.time, frames)
+    engine = build(declared, resolution, solver=solver, precision=precision, device=device, **(options or {}))
     moments = check_times(times)
     if isinstance(initial, str):
         from sciflow.solvers.initial import initial_fields
 
-        initial = initial_fields(problem, drawn, engine.grid(drawn), float(moments[0]), initial)
+        initial = initial_fields(declared, drawn, engine.grid(drawn), float(moments[0]), initial)
     return engine.run(drawn, moments, initial)
 
 
@@ -118,7 +120,9 @@ def _cases(
     lists = {name: list(np.atleast_1d(value)) for name, value in parameters.items()}
     lengths = {len(values) for values in lists.values()} - {1}
     if len(lengths) > 1:
-        raise InputError(f"The parameter lists of a simulation have different lengths, {sorted(lengths)}; make them equal.")
+        raise InputError(
+            f"The parameter lists of a simulation have different lengths, {sorted(lengths)}; make them equal."
+        )
     count = max(lengths, default=None) if cases is None else int(cases)
     if count is not None and count < 1:
         raise InputError(f"cases is {count}; ask for at least one.")

@@ -123,10 +123,7 @@ def size(problem: Problem, expression: sympy.Expr, values: Mapping[str, float]) 
     given |= {name: rng.uniform(*interval, 16) for name, interval in intervals.items()}
     # Fields themselves are positive, so that their roots and logarithms exist.
     numbers = {dummy: rng.uniform(0.5 if jet.is_Function else -1.0, 1.5, 16) for jet, dummy in dummies.items()}
-    numbers |= {
-        symbol: given.get(symbol.name, 0.7)
-        for symbol in sympy.Tuple(*replaced).free_symbols - set(numbers)
-    }
+    numbers |= {symbol: given.get(symbol.name, 0.7) for symbol in sympy.Tuple(*replaced).free_symbols - set(numbers)}
     values_ = numeric(list(numbers), replaced)(*numbers.values())
     array = np.stack([np.broadcast_to(np.asarray(value, dtype=float), 16) for value in values_])
     largest = float(np.abs(array).max())

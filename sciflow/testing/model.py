@@ -172,7 +172,8 @@ class _Suite:
             optimiser = torch.optim.Adam(network.parameters(), lr=rate)
             for step in range(1, _STEPS // len(_RATES) + 1):
                 error = (network(**batch) - target).square().mean()
-                best = min(best, float(error) / variance)
+                ensure(bool(error.isfinite()), f"the error on one batch is NaN or infinite at step {step}")
+                best = min(best, float(error.detach()) / variance)
                 if best < _FIT:
                     return f"error {best:.1%} of the variance after {step} steps"
                 optimiser.zero_grad()

@@ -69,6 +69,21 @@ class Layout(Config):
                     f"The validation cases have {name} {theirs}, the training cases {mine}; split one data set."
                 )
 
+    @staticmethod
+    def require_regular(data: Dataset, network: str) -> None:
+        """Raise unless points are equally spaced along each axis, to a thousandth of a spacing.
+
+        Raises:
+            InputError: naming the axis and the network that cannot use it.
+        """
+        for axis in data.space:
+            spacing = np.diff(np.asarray(data.header[axis].values, np.float64))
+            if spacing.size and np.ptp(spacing) > 2e-3 * spacing.mean():
+                raise InputError(
+                    f"The network '{network}' needs equally spaced points, but those along '{axis}' are not; interpolate "
+                    "the data to a regular grid or use another network."
+                )
+
     def sizes(self, training: Training) -> Sizes:
         """Sizes of the network's tensors."""
         return Sizes(

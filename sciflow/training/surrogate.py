@@ -96,6 +96,8 @@ class Surrogate(Method):
         from sciflow.training.loop import Loop, seed_step
 
         training, layout = self.training, Layout.of(train)
+        if networks.get(self.name).requires.regular_grid:
+            Layout.require_regular(train, self.name)
         if valid is not None:
             layout.require_same(Layout.of(valid))
         device = choose_device(training.device)

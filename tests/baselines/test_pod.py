@@ -60,6 +60,19 @@ def test_ridge_learns_operators_that_depend_on_the_parameter(waves: Dataset) -> 
     assert found[1] > 100 and found[5] > 100
 
 
+def test_products_with_signals_hold_what_a_signal_multiplies() -> None:
+    """u_t = (s(t) - 1) u: linear in the state, but not with constant coefficients."""
+    generator = np.random.default_rng(0)
+    t, x = 0.2 * np.arange(16), np.linspace(0, 2 * np.pi, 24)
+    s = generator.uniform(0.5, 1.0, (12, 1)) * np.sin(2 * t + generator.uniform(0, 6, (12, 1)))
+    growth = np.cumsum(0.1 * (s[:, 1:] + s[:, :-1]) - 0.2, axis=1)
+    u = np.exp(np.pad(growth, ((0, 0), (1, 0))))[..., None] * np.sin(x)
+    data = from_arrays({"u": u}, times=t, signals={"s": s})
+    plain = gains(PodRidge(rank=(1,), ridge=(1e-6,)), data)
+    products = gains(PodRidge(rank=(1,), ridge=(1e-6,), signal_products=True), data)
+    assert products[1] > 20 * plain[1] and products[5] > 20 * plain[5]
+
+
 def test_ridge_works_in_the_scales_of_each_case(scaled_flow: Dataset) -> None:
     assert gains(PodRidge(rank=(1,), ridge=(1e-8,)), scaled_flow)[5] > 1e6
 

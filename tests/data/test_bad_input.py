@@ -98,7 +98,7 @@ def good(tmp_path_factory):
     return from_arrays({"u": rng.standard_normal((4, 6, 8, 8))}, parameters={"Re": np.arange(4)}, path=path).path
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(share=st.floats(0, 0.999))
 def test_a_truncated_file(good, tmp_path_factory, share):
     path = tmp_path_factory.mktemp("cut") / "data.h5"

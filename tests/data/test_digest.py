@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sciflow.data import from_arrays, open_dataset, splits, write
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=2, max_size=5),
     batch=st.integers(1, 5),

@@ -48,7 +48,12 @@ def test_two_processes_give_the_same_file(small: Path, tmp_path: Path) -> None:
 
 
 def test_only_the_wanted_fields_are_stored(tmp_path: Path) -> None:
-    wanted = {"fields": ["w"], "problem": "navier-stokes-2d", "parameters": {"nu": 0.01}, "times": {"end": 0.1, "frames": 3}}
+    wanted = {
+        "fields": ["w"],
+        "problem": "navier-stokes-2d",
+        "parameters": {"nu": 0.01},
+        "times": {"end": 0.1, "frames": 3},
+    }
     data = generate({**SMALL, **wanted, "cases": 3}, tmp_path / "w.h5", overrides=["splits={}"])
     assert data.fields == ["w"]
 

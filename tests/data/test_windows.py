@@ -38,7 +38,7 @@ def stored(lengths, storage, folder, **more):
     return Windows(data, **more, cache_bytes=2**20 if storage == "cached file" else 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5),
     frames_in=st.integers(1, 3),

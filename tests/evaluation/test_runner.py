@@ -27,6 +27,17 @@ def suite(data_file: Path, *methods: dict[str, Any], **others: Any) -> dict[str,
     return {"name": "small", "data": {"path": str(data_file)}, "task": TASK, "methods": chosen, **others}
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than everything else here; one test does it."""
+    if request.node.name != "test_a_run_leaves_its_files":
+
+        def report(results: Results, entries: Any, **_: Any) -> str:
+            return " ".join(results.failures)
+
+        monkeypatch.setattr("sciflow.evaluation.page.report", report)
+
+
 @pytest.fixture
 def fitted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the methods that were fitted, in order."""

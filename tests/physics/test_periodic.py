@@ -39,7 +39,9 @@ def test_burgers_from_a_sine_against_cole_hopf() -> None:
     """u0 = sin(2 pi x): phi is a sum of modified Bessel functions (Cole 1951, Benton and Platzman 1972)."""
     nu, time, points = 0.02, 0.5, 256
     x = np.arange(points) / points
-    solution = simulate("burgers", nu=nu, resolution=points, times=[0, time], initial={"u": np.sin(2 * np.pi * x)[None]})
+    solution = simulate(
+        "burgers", nu=nu, resolution=points, times=[0, time], initial={"u": np.sin(2 * np.pi * x)[None]}
+    )
     # u = -2 nu phi_x / phi with phi_0 = exp(r cos(2 pi x)), up to a constant; scaled Bessel functions do not overflow.
     order, r = np.arange(1, 60), 1 / (4 * np.pi * nu)
     weights = 2 * ive(order, r) * np.exp(-nu * (2 * np.pi * order) ** 2 * time)
@@ -157,7 +159,11 @@ def test_systems_and_second_order_in_time() -> None:
 
 
 def test_mass_is_conserved_to_round_off() -> None:
-    for name, field, resolved in (("burgers", "u", {"nu": 0.05}), ("kdv", "u", {}), ("navier-stokes-2d", "w", {"nu": 0.01})):
+    for name, field, resolved in (
+        ("burgers", "u", {"nu": 0.05}),
+        ("kdv", "u", {}),
+        ("navier-stokes-2d", "w", {"nu": 0.01}),
+    ):
         times = np.linspace(0, 0.1, 5)
         solution = simulate(name, cases=2, resolution=128, times=times, seed=3, options={"tolerance": 1e-4}, **resolved)
         total = solution[field].mean([dim for dim in solution[field].dims if dim in "xyz"])

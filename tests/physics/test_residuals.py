@@ -146,9 +146,7 @@ def test_torch_and_jax_agree_on_the_same_network(name: str) -> None:
     problem = get(name)
     random = np.random.default_rng(1)
     sizes = [len(problem.coordinates), 8, 8, len(problem.fields)]
-    layers = [
-        (random.normal(size=(a, b)) / np.sqrt(a), random.normal(size=b)) for a, b in itertools.pairwise(sizes)
-    ]
+    layers = [(random.normal(size=(a, b)) / np.sqrt(a), random.normal(size=b)) for a, b in itertools.pairwise(sizes)]
 
     def forward(points: Any, activation: Callable, convert: Callable) -> Any:
         for index, (weight, bias) in enumerate(layers):

@@ -66,7 +66,7 @@ def test_a_wrong_unit_is_found(changes, message: str) -> None:
 
 
 def test_prescribed_values_in_the_right_unit_pass() -> None:
-    boundary = {u: {"x-": Robin(u, a=x / x**2, b=x / x), "x+": Neumann(nu / x**2)}}
+    boundary = {u: {"x-": Robin(nu * u / x, a=nu / x, b=nu), "x+": Neumann(nu / x**2)}}
     signals = [Signal("push", nu / x, unit="m/s")(t)]
     Problem(**PLAIN, boundary=boundary, signals=signals, characteristic={x: u}).check_units()
 

@@ -395,7 +395,7 @@ def test_coefficients_are_read_off_the_equations() -> None:
         ({"boundary": {VELOCITY: {**CLOSED, "x+": Outflow()}}}, r"side 'x\+' must prescribe"),
         ({"boundary": {VELOCITY: {"y+": NoSlip()}}}, "'y-' must prescribe"),
         ({"boundary": {VELOCITY: {**CLOSED, "y+": Dirichlet((VELOCITY[1], 0))}}}, "depend on a field"),
-        ({"boundary": {VELOCITY: CLOSED, P: {"x+": Dirichlet(0)}}}, "walls set the pressure"),
+        ({"boundary": {VELOCITY: CLOSED, P: {"x+": Dirichlet((0,))}}}, "walls set the pressure"),
         ({"domain": Box(x=(0, 1), y=(0, 1)) - Disk(center=(0.5, 0.5), radius=0.1)}, "plain box"),
         ({"periodic": ["x"], "boundary": {VELOCITY: {side: NoSlip() for side in ("y-", "y+")}}}, "plain box"),
         ({"fields": [VELOCITY, P, Field("c")(t, x, y)]}, "not c"),
@@ -477,7 +477,9 @@ def test_batches_give_what_single_runs_give() -> None:
     solver = small()
     cases = [cavity_case(k, mu=mu) for k, mu in enumerate((5e-3, 2e-3, 1e-3))]
     units = [setup.units_of(solver.problem, solver._momentum, case) for case in cases]
-    arrays = [unit.arrays(solver.problem, case, 0.01, 0.0, np.float64) for case, unit in zip(cases, units, strict=True)]
+    arrays = [
+        unit.arrays(solver.problem, case, 0.01, 0.0, np.dtype(float)) for case, unit in zip(cases, units, strict=True)
+    ]
     starts = [(np.zeros((23, 24)), np.zeros((24, 23)))] * 3
     steps = np.array([0, 30, 30])
     single = solver._program.run(arrays, starts, [steps] * 3, False)

@@ -162,6 +162,12 @@ def test_validation_cases_of_another_kind_are_refused(train: Dataset) -> None:
         Surrogate("fno", **NETWORK).fit(train, other)
 
 
+def test_a_stretched_grid_is_refused_by_a_network_that_cannot_use_it(train: Dataset) -> None:
+    stretched = train.xarray.assign_coords(x=train.xarray["x"] ** 2)
+    with pytest.raises(InputError, match="'fno' needs equally spaced points, but those along 'x' are not"):
+        Surrogate("fno", **NETWORK).fit(from_arrays(stretched))
+
+
 def test_nan_in_the_training_data_is_one_clear_error(train: Dataset, tmp_path: Path) -> None:
     data = train.xarray.copy(deep=True)
     data["u"][3, 2, 5] = np.nan

@@ -48,8 +48,8 @@ class Incompressible(ReferenceSolver):
         stretch: refinement towards the walls, 0 (uniform) to 5; 1.6 halves the cells an accurate cavity needs on each
             axis.
         solve_resolution: cells along each axis to solve on, one number or one per axis in the order x, y. At Re 2000
-            the lid-driven cavity on 64 stretched cells is off by 0.08 % (normalised squared error); take 96 to 128 up
-            to Re 10,000.
+            the lid-driven cavity on 64 stretched cells differs from 96 by 0.2 % (normalised squared error); take 96 to
+            128 up to Re 10,000.
         dt: longest step in seconds; None takes what the convection bears at the largest wall speed (`march.time_step`).
 
     Raises:

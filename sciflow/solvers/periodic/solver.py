@@ -97,15 +97,15 @@ class Periodic(ReferenceSolver):
         start = initial_fields(self.problem, cases, grid, float(times[0]), initial)
         with jax.enable_x64(self.precision == "float64"), jax.default_device(_device(self.device)):
             frames, tails, steps = self._solve(cases, grid, times, start)
-        pick = (..., *(slice(None, None, fine) for _ in grid.axes))
+        pick: tuple[Any, ...] = (..., *(slice(None, None, fine) for _ in grid.axes))
         arrays = {name: array[pick] for name, array in frames.items()}
         data = assemble(self.problem, cases, times, self.grid(cases), arrays)
         resolved = tails <= RESOLVED
         if not resolved.all():
-            worst = [cases[i].index for i in np.flatnonzero(~resolved)]
+            worst = [case.index for case, good in zip(cases, resolved, strict=True) if not good]
             warnings.warn(
-                f"Problem '{self.problem.name}' is under-resolved at {self.resolution} points x{fine} in cases {worst}: "
-                "raise the resolution, or oversample.", UserWarning, stacklevel=2,
+                f"Problem '{self.problem.name}' is under-resolved at {self.resolution} points x{fine} in cases "
+                f"{worst}: raise the resolution, or oversample.", UserWarning, stacklevel=2,
             )  # fmt: skip
         data = data.assign_coords(resolved=("case", resolved))
         data.attrs["steps_per_frame"] = steps
@@ -131,9 +131,7 @@ class Periodic(ReferenceSolver):
         tails = np.asarray(system.modes.tail(spectra)).max(axis=(1, 2))
         return {name: np.asarray(system.modes.backward(every[name])) for name in every}, tails, steps
 
-    def _march(
-        self, system: System, state: jax.Array, values: Values, times: np.ndarray
-    ) -> tuple[jax.Array, int]:
+    def _march(self, system: System, state: jax.Array, values: Values, times: np.ndarray) -> tuple[jax.Array, int]:
         """Spectra of all frames [case, time, field, ...] and the steps taken for each."""
         spacing = float(times[1] - times[0]) if len(times) > 1 else 1.0
         if system.linear_only:
@@ -151,14 +149,18 @@ class Periodic(ReferenceSolver):
         while steps <= MOST_STEPS:
             spectra = _advance(system, len(times) - 1, steps, state, values, jnp.asarray(times[0]), spacing)
             error = 0.0
-            for frame in np.unique(np.linspace(0, len(times) - 2, CHECKED_FRAMES).astype(int)) if len(times) > 1 else []:
+            for frame in (
+                np.unique(np.linspace(0, len(times) - 2, CHECKED_FRAMES).astype(int)) if len(times) > 1 else []
+            ):
                 begin = jnp.asarray(times[frame])
                 better = _advance(system, 1, 2 * steps, spectra[:, frame], values, begin, spacing)[:, 1]
                 error = max(error, _relative(spectra[:, frame + 1], better))
             if error <= self.tolerance:
                 return spectra, steps
             # Fourth order says how many more steps are needed; an unstable trial says only that it was too few.
-            steps *= 4 if not np.isfinite(error) else int(2 ** np.ceil(np.log2(max((error / self.tolerance) ** 0.25, 2))))
+            steps *= (
+                4 if not np.isfinite(error) else int(2 ** np.ceil(np.log2(max((error / self.tolerance) ** 0.25, 2))))
+            )
         raise SciflowError(
             f"No time step down to {spacing / MOST_STEPS:.1e} solves '{self.problem.name}' to a tolerance of "
             f"{self.tolerance:g}; check the parameters, raise the resolution, or give dt."

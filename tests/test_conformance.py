@@ -1,0 +1,35 @@
+"""Everything that the package registers passes the public conformance suites."""
+
+from __future__ import annotations
+
+import pytest
+
+from sciflow.operators import networks
+from sciflow.operators.sizes import Sizes
+from sciflow.problems import names
+from sciflow.testing import check_model, check_problem
+
+SMALL = {"width": 8}  # the checks are about wiring, not about capacity
+
+
+@pytest.mark.parametrize("name", names())
+def test_problem(name: str) -> None:
+    check_problem(name)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        Sizes(fields=1, dims=1, parameters=1, periodic=(True,)),
+        Sizes(fields=3, dims=2, parameters=2, signals=1, mask=True),
+        Sizes(fields=2, dims=2, parameters=1, frames_in=2, frames_out=2, periodic=(True, True)),
+        Sizes(fields=1, dims=3, parameters=1, periodic=(True, True, False)),
+    ],
+    ids=["1-D", "2-D walls", "2-D periodic", "3-D"],
+)
+@pytest.mark.parametrize("name", networks.names())
+def test_network(name: str, sizes: Sizes) -> None:
+    requires = networks.get(name).requires
+    if requires.objection(sizes):
+        pytest.skip(requires.objection(sizes))
+    check_model(name, sizes, **SMALL)
