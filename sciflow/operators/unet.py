@@ -78,7 +78,7 @@ class UNet(nn.Module):
         signals: Float[Tensor, "batch frames signals"],
         mask: Float[Tensor, "batch 1 *space"],
         coordinates: Float[Tensor, "batch dims *space"],
-        dt: Float[Tensor, " batch"],
+        dt: Float[Tensor, "cases=batch"],
     ) -> Float[Tensor, "batch frames_out fields *space"]:
         """Predict the next frames; see :mod:`sciflow.operators` for the inputs."""
         if not torch.compiler.is_compiling():

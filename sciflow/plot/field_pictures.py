@@ -137,6 +137,7 @@ def _maps(shown: xr.Dataset, real: xr.Dataset | None, names: list[str], frames: 
                 rasterized=True,
             )
             panels[row, column].set_aspect("equal")
+            panels[row, column].locator_params(nbins=3)
             if row == 0:
                 panels[row, column].set_title(_title(shown, frame), fontsize=9)
         made.colorbar(image, ax=list(panels[row]), label=label(name, shown[name].attrs), shrink=0.9)

@@ -28,7 +28,7 @@ def figure(width: float, height: float) -> Picture:
 def png(made: Figure, dpi: int = 110) -> bytes:
     """A figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    made.savefig(buffer, format="png", dpi=dpi)
+    made.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight")
     return buffer.getvalue()
 
 

@@ -13,6 +13,8 @@ from sciflow.plot.figure import figure
 if TYPE_CHECKING:
     from sciflow.plot.figure import Picture
 
+_COLOURS = (*(f"C{index}" for index in (0, 1, 2, 3, 4, 5, 6, 8, 9)), "k", "gold", "navy")  # grey is persistence
+
 
 def rollout(curves: Mapping[str, Sequence[float]], *, metric: str = "NMSE", title: str = "") -> Picture:
     """One line for each method: error against the number of steps, on a logarithmic axis.
@@ -28,14 +30,14 @@ def rollout(curves: Mapping[str, Sequence[float]], *, metric: str = "NMSE", titl
     """
     if not curves:
         raise InputError("There are no curves to draw; give a mapping of names to errors by step.")
-    made = figure(6.4, 4.2)
+    made = figure(8.0, 4.2)
     panel = made.subplots()
     for index, (name, errors) in enumerate(curves.items()):
         values = np.asarray(errors, float)
         steps = np.arange(1, len(values) + 1)
         good = np.isfinite(values) & (values > 0)
         style: dict[str, Any] = (
-            {"color": "0.5", "linestyle": "--"} if name == "persistence" else {"color": f"C{index % 10}"}
+            {"color": "0.5", "linestyle": "--"} if name == "persistence" else {"color": _COLOURS[index % len(_COLOURS)]}
         )
         panel.plot(steps[good], values[good], label=name, marker=".", **style)
         if good.any() and not np.isfinite(values).all():
@@ -45,5 +47,5 @@ def rollout(curves: Mapping[str, Sequence[float]], *, metric: str = "NMSE", titl
     panel.set_ylabel(metric)
     panel.set_title(title)
     panel.grid(alpha=0.3, which="both")
-    panel.legend(fontsize=8)
+    panel.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
     return made

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sciflow.problems.compile import numeric
+from sciflow.solvers.base import shared_bounds
 
 if TYPE_CHECKING:
     import sympy
@@ -58,8 +59,10 @@ def _coordinates(
 ) -> dict[str, Any]:
     coordinates: dict[str, Any] = {"case": [case.index for case in cases]}
     coordinates["time"] = ("time", times, {"units": "s", "long_name": "time"})
+    bounds = shared_bounds(problem, cases)
     for axis, points in reversed(grid.axes.items()):
-        coordinates[axis] = (axis, points, {"units": "m", "long_name": axis})
+        low, high = bounds[axis]
+        coordinates[axis] = (axis, points, {"units": "m", "long_name": axis, "low": low, "high": high})
     for role, infos in (("parameter", problem.parameters), ("coefficient", problem.coefficients)):
         for info in infos:
             attrs: dict[str, Any] = {"role": role, "units": info.unit or "", "scale": info.scale}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Model = str | Callable[..., nn.Module]
 
 _BATCH = 3
-_SHAPES = {1: (24,), 2: (12, 16), 3: (6, 8, 10)}
+_SHAPES = {1: (24,), 2: (12, 16), 3: (8, 8, 10)}
 _SETTLE = 3  # steps before gradients and inputs are looked at: layers that start at zero then pass them on
 _STEPS, _FIT = 400, 0.05  # steps allowed to over-fit a batch, and the error to reach relative to predicting the mean
 _RATES = (3e-3, 1e-3)
@@ -75,16 +75,16 @@ def run_model_checks(
 
 
 def _maker(model: Model, sizes: Sizes, config: dict[str, Any]) -> Callable[[], nn.Module]:
-    kind: Any = model
     if isinstance(model, str):
-        from sciflow.operators import networks
+        from sciflow.operators import build
 
-        kind = networks.get(model)
-    requires = getattr(kind, "requires", None)
+        build(model, sizes, **config)  # what does not fit at all is an error of the caller, no failed check
+        return partial(build, model, sizes, **config)
+    requires = getattr(model, "requires", None)
     objection = requires.objection(sizes) if requires is not None else None
     if objection:
-        raise InputError(f"The network '{getattr(kind, 'name', kind)}' {objection}; give other sizes.")
-    return partial(kind, sizes, **config)
+        raise InputError(f"The network '{getattr(model, 'name', model)}' {objection}; give other sizes.")
+    return partial(model, sizes, **config)
 
 
 def _seeded(function: Callable[[], str]) -> str:

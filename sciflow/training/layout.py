@@ -80,8 +80,8 @@ class Layout(Config):
             spacing = np.diff(np.asarray(data.header[axis].values, np.float64))
             if spacing.size and np.ptp(spacing) > 2e-3 * spacing.mean():
                 raise InputError(
-                    f"The network '{network}' needs equally spaced points, but those along '{axis}' are not; interpolate "
-                    "the data to a regular grid or use another network."
+                    f"The network '{network}' needs equally spaced points, but those along '{axis}' are not; "
+                    "interpolate the data to a regular grid or use another network."
                 )
 
     def sizes(self, training: Training) -> Sizes:

@@ -15,7 +15,7 @@ from torch import nn
 from sciflow.core import Forecast, InputError, Method, Query, canonical, validate
 from sciflow.data import Dataset, Normaliser, Windows
 from sciflow.data import query as make_query
-from sciflow.operators import build, networks
+from sciflow.operators import Requires, build, networks
 from sciflow.training.batches import read_batch
 from sciflow.training.checkpoint import TrainingState, load_model, save_model
 from sciflow.training.config import Training
@@ -96,7 +96,7 @@ class Surrogate(Method):
         from sciflow.training.loop import Loop, seed_step
 
         training, layout = self.training, Layout.of(train)
-        if networks.get(self.name).requires.regular_grid:
+        if getattr(networks.get(self.name), "requires", Requires()).regular_grid:
             Layout.require_regular(train, self.name)
         if valid is not None:
             layout.require_same(Layout.of(valid))

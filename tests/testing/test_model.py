@@ -199,6 +199,10 @@ def test_caller_keeps_its_random_numbers() -> None:
 def test_wrong_requests_are_input_errors() -> None:
     with pytest.raises(InputError, match=r"'sound' handles 1 space axes, the problem has 2; give other sizes"):
         check_model(Sound, Sizes(fields=1, dims=2))
+    with pytest.raises(InputError, match="no network named 'fnoo'. Did you mean 'fno'"):
+        check_model("fnoo", SIZES)
+    with pytest.raises(InputError, match="has no option 'widht'. Did you mean 'width'"):
+        check_model("fno", SIZES, widht=8)
     with pytest.raises(InputError, match=r"shape \(4, 4\) has 2 axes, but the sizes have 1"):
         check_model(Sound, SIZES, (4, 4))
 
