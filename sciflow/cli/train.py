@@ -42,6 +42,9 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="HDF5 file for the forecast.")],
     split: Split = None,
     part: Annotated[str | None, typer.Option(help="Part of the split, such as test; all cases by default.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--plot", help="Also draw forecast, truth and difference of the first case (PNG).")
+    ] = None,
 ) -> None:
     """Roll a trained model out from the first frames of each case over all later ones."""
     from sciflow.core.errors import InputError, near
@@ -60,4 +63,8 @@ def predict(
     forecast = surrogate.predict(dataset)
     with atomic_path(out) as temporary:
         forecast.mean.to_netcdf(temporary, engine="h5netcdf")
+    if picture is not None:
+        from sciflow import plot
+
+        plot.fields(forecast, dataset).savefig(picture)
     typer.echo(f"{out}: {forecast.cases} cases, {forecast.steps} frames of {', '.join(forecast.fields)}")

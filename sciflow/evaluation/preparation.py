@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,17 @@ def prepare(suite: Suite, folder: Path, console: Console) -> Path:
     with _bar(console, recipe.cases) as progress:
         generate(recipe, path, workers=cpus, progress=progress).close()
     return path
+
+
+def data_bytes(suite: Suite) -> float:
+    """About how large the file of a recipe will be."""
+    from sciflow import problems
+
+    recipe = _recipe(suite)
+    problem = problems.get(recipe.problem)
+    sizes = (recipe.resolution,) * len(problem.axes) if isinstance(recipe.resolution, int) else recipe.resolution
+    values = recipe.cases * recipe.times.frames * len(recipe.fields or problem.fields) * math.prod(sizes)
+    return float(values * (4 if recipe.dtype == "float32" else 8))
 
 
 def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str]:

@@ -160,7 +160,7 @@ def test_dry_run_writes_nothing(
 def test_dry_run_before_the_data_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wanted = {**suite(tmp_path), "data": {"recipe": "burgers", "set": ["cases=4"]}}
     run(wanted, tmp_path / "out", dry_run=True)
-    assert "data will be generated" in " ".join(capsys.readouterr().out.split())
+    assert "to be generated" in " ".join(capsys.readouterr().out.split())
 
 
 def test_one_failure_does_not_stop_the_others(data_file: Path, tmp_path: Path) -> None:
