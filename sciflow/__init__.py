@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from sciflow import data, evaluation, operators, plot, problems, solvers, testing
+    from sciflow import baselines, core, data, evaluation, operators, plot, problems, solvers, testing, training
     from sciflow.data import from_arrays, generate, open_dataset
     from sciflow.problems import Problem, register
     from sciflow.solvers import simulate
@@ -29,12 +29,25 @@ _HOME_OF = {
     "open_dataset": "sciflow.data",
     "Surrogate": "sciflow.training",
 }
-_SUBMODULES = ("data", "evaluation", "operators", "plot", "problems", "solvers", "testing")
+_SUBMODULES = (
+    "baselines",
+    "core",
+    "data",
+    "evaluation",
+    "operators",
+    "plot",
+    "problems",
+    "solvers",
+    "testing",
+    "training",
+)
 
 __all__ = [
     "Problem",
     "Surrogate",
     "__version__",
+    "baselines",
+    "core",
     "data",
     "evaluation",
     "from_arrays",
@@ -47,6 +60,7 @@ __all__ = [
     "simulate",
     "solvers",
     "testing",
+    "training",
 ]
 
 

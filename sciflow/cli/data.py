@@ -48,11 +48,12 @@ def info(file: File) -> None:
     from sciflow.data import open_dataset
 
     dataset = open_dataset(file)
+    times = dataset.case_times
     rows = [("problem", dataset.problem), ("cases", str(len(dataset))), ("frames", str(dataset.frame_count))]
     rows += [("grid", " x ".join(f"{axis} {size}" for axis, size in zip(dataset.space, dataset.shape, strict=True)))]
     rows += [
         ("periodic", ", ".join(dataset.periodic) or "none"),
-        ("time", f"{dataset.times[0]:g} to {dataset.times[-1]:g} s"),
+        ("time", f"{times.min():g} to {times.max():g} s"),
     ]
     rows += [(f"field {name}", f"[{dataset.units(name) or '-'}]") for name in dataset.fields]
     for name, values in zip(dataset.parameters, dataset.parameter_values().T, strict=True):
@@ -60,6 +61,8 @@ def info(file: File) -> None:
     rows += [(f"signal {name}", f"[{dataset.units(name) or '-'}]") for name in dataset.signals]
     for name, parts in dataset.splits.items():
         rows.append((f"split {name}", ", ".join(f"{part} {len(cases)}" for part, cases in parts.items())))
+    if "resolved" in dataset.header.coords:
+        rows.append(("resolved", f"{int(dataset.header['resolved'].sum())} of {len(dataset)} cases"))
     rows.append(("digest", dataset.digest))
     show_table(str(file), ("", ""), rows)
 

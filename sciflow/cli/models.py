@@ -37,6 +37,11 @@ def show(name: Annotated[str, typer.Argument(help="Name of a network or baseline
             typer.echo(f"{name} ({kind})\n")
             typer.echo(inspect.getdoc(target) or "")
             typer.echo(f"\noptions: {_options(target)}")
+            if kind == "network":
+                from sciflow.training import Training
+
+                settings = {name: field.default for name, field in Training.model_fields.items()}
+                typer.echo(f"\ntraining: {', '.join(f'{name}={value!r}' for name, value in settings.items())}")
             return
     known = [other for _, registry in _registries() for other in registry.names()]
     raise UnknownNameError(f"There is no model named '{name}'.{near(name, known)}")
@@ -44,5 +49,4 @@ def show(name: Annotated[str, typer.Argument(help="Name of a network or baseline
 
 def _options(target: Any) -> str:
     parameters = inspect.signature(target).parameters.values()
-    named = [f"{p.name}={p.default}" for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty]
-    return ", ".join(named) or "none"
+    return ", ".join(f"{p.name}={p.default!r}" for p in parameters if p.default is not p.empty) or "none"

@@ -28,6 +28,10 @@ def simulate(
         Path | None, typer.Option("--plot", help="Also draw the last frame of the first case (PNG).")
     ] = None,
     values: Values = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", metavar="NAME=VALUE", help="An option of the solver, as in --option oversample=4."),
+    ] = None,
 ) -> None:
     """Solve a problem with its reference solver and write the solution."""
     import numpy as np
@@ -35,9 +39,13 @@ def simulate(
     from sciflow.core.errors import InputError
     from sciflow.data import from_arrays, write
     from sciflow.problems import registry
+    from sciflow.problems.sampling import check_names
     from sciflow.solvers import simulate as solve
 
     declared = registry.get(problem)
+    parameters = parse_values(values)
+    names = [info.name for info in (*declared.parameters, *declared.coefficients)]
+    check_names(parameters, names, f"Problem '{declared.name}'")
     times = None
     if end is not None:
         start = declared.time[0] if declared.time else 0.0
@@ -46,7 +54,8 @@ def simulate(
         times = np.linspace(start, end, frames)
     solution = solve(
         declared, resolution=resolution, cases=cases, times=times, frames=frames, seed=seed, subset=subset,
-        **parse_values(values),
+        options=parse_values(options),
+        **parameters,
     )  # fmt: skip
     path = write(out or Path(f"{declared.name}.h5"), [solution], dtype="float64")
     typer.echo(f"{path}: {from_arrays(solution)}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sciflow.cli.output import Overrides, parse_values
+from sciflow.core.errors import InputError, near
 
 Split = Annotated[str | None, typer.Option("--split", help="Name of the split; the first one by default.")]
 
@@ -28,6 +30,7 @@ def train(
 
     surrogate = Surrogate(model, **parse_values(overrides))
     parts = open_dataset(file).split(split)
+    _require(parts, "train")
     unfinished = require_writable(out) / "unfinished"
     surrogate.fit(parts["train"], parts.get("valid"), resume=unfinished)
     surrogate.save(out)
@@ -41,25 +44,22 @@ def predict(
     file: Annotated[Path, typer.Argument(help="An HDF5 data set with cases to forecast.")],
     out: Annotated[Path, typer.Option("--out", help="HDF5 file for the forecast.")],
     split: Split = None,
-    part: Annotated[str | None, typer.Option(help="Part of the split, such as test; all cases by default.")] = None,
+    part: Annotated[str, typer.Option(help="Part of the split, or 'all' for every case.")] = "test",
     picture: Annotated[
         Path | None, typer.Option("--plot", help="Also draw forecast, truth and difference of the first case (PNG).")
     ] = None,
 ) -> None:
-    """Roll a trained model out from the first frames of each case over all later ones."""
-    from sciflow.core.errors import InputError, near
+    """Roll a trained model out from the first frames of the test cases over all later ones."""
     from sciflow.core.files import atomic_path
     from sciflow.data import open_dataset
     from sciflow.training import Surrogate
 
     surrogate = Surrogate.load(folder)
     dataset = open_dataset(file)
-    if part is not None or split is not None:
+    if part != "all":
         parts = dataset.split(split)
-        wanted = part or "test"
-        if wanted not in parts:
-            raise InputError(f"The split has no part {wanted!r}.{near(wanted, parts)}")
-        dataset = parts[wanted]
+        _require(parts, part)
+        dataset = parts[part]
     forecast = surrogate.predict(dataset)
     with atomic_path(out) as temporary:
         forecast.mean.to_netcdf(temporary, engine="h5netcdf")
@@ -68,3 +68,8 @@ def predict(
 
         plot.fields(forecast, dataset).savefig(picture)
     typer.echo(f"{out}: {forecast.cases} cases, {forecast.steps} frames of {', '.join(forecast.fields)}")
+
+
+def _require(parts: Mapping[str, object], wanted: str) -> None:
+    if wanted not in parts:
+        raise InputError(f"The split has no part {wanted!r}.{near(wanted, parts)}")

@@ -78,13 +78,22 @@ class Recipe(Config):
     batch: int = Field(default=8, ge=1)
     splits: dict[str, SplitRecipe] = {"random": SplitRecipe()}
 
+    @model_validator(mode="after")
+    def _counts_add_up(self) -> Recipe:
+        for name, split in self.splits.items():
+            total = self.cases if split.counts is None else sum(split.counts.values())
+            if total != self.cases:
+                raise ValueError(f"the counts of the split '{name}' add up to {total}, not to {self.cases} cases")
+        return self
+
     @classmethod
     def load(
         cls, source: str | Path | Mapping[str, Any] | Recipe, overrides: tuple[str, ...] | list[str] = ()
     ) -> Recipe:
         """A recipe from a YAML file, the name of one that comes with sciflow, a mapping, or a problem's name.
 
-        For a problem's name: 32 cases of 41 frames over its time interval, 64 points along each axis.
+        For a problem's name: 32 cases of 41 frames over its time interval, 64 points along each axis, solved on a grid
+        that is 4 times finer in 1-D and 2 times in 2-D and 3-D if the periodic solver takes it.
 
         Raises:
             InputError: an option is unknown or has the wrong type; the message gives its path.
@@ -109,6 +118,7 @@ class Recipe(Config):
 
 def _default(name: str) -> dict[str, Any]:
     from sciflow.problems import registry
+    from sciflow.solvers import choose
 
     recipes = shared_names("datasets")
     if ":" not in name and name not in registry.problems:
@@ -118,6 +128,8 @@ def _default(name: str) -> dict[str, Any]:
     if problem.time is None:
         raise InputError(f"Problem '{name}' declares no time interval; write a recipe with times.")
     times = {"start": problem.time[0], "end": problem.time[1], "frames": 41}
+    # 64 points are for networks; shocks and solitons need more to be solved on.
+    finer = {"oversample": 4 if len(problem.axes) == 1 else 2} if choose(problem)[0] == "periodic" else {}
     return {
         "name": problem.name,
         "title": problem.title,
@@ -125,4 +137,5 @@ def _default(name: str) -> dict[str, Any]:
         "cases": 32,
         "resolution": 64,
         "times": times,
+        "options": finer,
     }

@@ -53,6 +53,8 @@ def run(
     loaded = load_suite(suite, overrides)
     folder = Path(out) if out is not None else Path("results") / loaded.name
     console = _console(progress)
+    for entry in loaded.methods:  # an option that no method has is found before anything is computed
+        build_entry(entry, loaded.seeds[0], loaded.task.frames_in)
     if dry_run:
         runs = plan(loaded, folder, *_existing(loaded, folder))
         missing = loaded.data.path is None and not data_path(loaded, folder).exists()
@@ -62,9 +64,6 @@ def run(
     path = prepare(loaded, folder, console)
     parts, data_digest = split_parts(loaded, path)
     runs = plan(loaded, folder, parts, data_digest)
-    pending = [item for item in runs if item.status != "finished"]
-    for item in pending:
-        build_entry(item.entry, item.seed, loaded.task.frames_in)
     failures = _execute_all(runs, loaded, parts, console, progress=progress)
     results = collect(loaded, folder, runs, failures, {"data": str(path), "data_digest": data_digest})
     entries = publish(results, folder, command=_command(suite, out, overrides), data=path, example_runs=runs)
@@ -155,17 +154,17 @@ def _execute_all(
     for number, item in enumerate(runs, start=1):
         place = f"[{number}/{len(runs)}] {item.title}"
         if item.status == "finished":
-            console.print(f"{place}: finished before", markup=False, highlight=False)
+            console.print(f"{place}: finished before", markup=False, highlight=False, soft_wrap=True)
             continue
         about = f" (about {item.minutes:.1f} min)" if item.minutes >= 0.5 else ""
-        console.print(f"{place}: {item.status}{about}", markup=False, highlight=False)
+        console.print(f"{place}: {item.status}{about}", markup=False, highlight=False, soft_wrap=True)
         try:
             execute(item, suite, parts, progress=progress)
         except Exception as error:  # one method must not take the others down with it
             failures[item.title] = _reason(error)
-            console.print(f"{place}: failed: {failures[item.title]}", markup=False, highlight=False)
+            console.print(f"{place}: failed: {failures[item.title]}", markup=False, highlight=False, soft_wrap=True)
             continue
-        console.print(f"{place}: {_summary(item)}", markup=False, highlight=False)
+        console.print(f"{place}: {_summary(item)}", markup=False, highlight=False, soft_wrap=True)
     return failures
 
 

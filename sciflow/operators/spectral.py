@@ -29,10 +29,10 @@ class SpectralConv(nn.Module):
 
     Only what a real kernel has is stored: one complex matrix for each pair ±k, as real pairs, and a real one for
     k = 0. So every number in the weights acts on the output, and their count per pair of channels is
-    (2 modes_1 - 1) … (2 modes_D - 1).
+    (2 modes_1 - 1) … (2 modes_D - 1). :meth:`multipliers` gives W for all wavenumbers.
 
     Shapes: x [batch, *space, channels_in] -> [batch, *space, channels_out]; ``weight`` [pairs, channels_in,
-    channels_out, 2], pairs in lexicographic order of k; ``mean`` [channels_in, channels_out]; ``bias`` [channels_out].
+    channels_out, 2]; ``mean`` [channels_in, channels_out]; ``bias`` [channels_out].
 
     Computes in float32 under autocast and for half-precision input, in float64 for float64 modules, and returns the
     input's dtype.
@@ -85,46 +85,46 @@ class SpectralConv(nn.Module):
         space = x.shape[1:-1]
         lengths = [size * (1 + padding) for size, padding in zip(space, self.padding, strict=True)]
         top = [fourier.highest(modes, length) for modes, length in zip(self.modes, lengths, strict=True)]
-        fft = self.transform == "fft" or self.transform == "auto" and fourier.prefers_fft(space, top, lengths)
+        fft = self.transform == "fft" or (self.transform == "auto" and fourier.prefers_fft(space, top, lengths))
         with torch.autocast(x.device.type, enabled=False):
             dtype = torch.promote_types(self.weight.dtype, torch.float32)
             values = x.to(dtype)
-            if fft:
-                y = fourier.synthesise_by_fft(self._multiply(fourier.analyse_by_fft(values, top, lengths)), space, lengths)
-            else:
-                spectrum = self._multiply(fourier.analyse_by_matmul(values, top, lengths))
-                y = fourier.synthesise_by_matmul(spectrum, space, lengths)
-            return y.to(x.dtype)
+            analyse = fourier.analyse_by_fft if fft else fourier.analyse_by_matmul
+            synthesise = fourier.synthesise_by_fft if fft else fourier.synthesise_by_matmul
+            return synthesise(self._multiply(analyse(values, top, lengths)), space, lengths).to(x.dtype)
 
     def multipliers(self) -> Tensor:
-        """W(k) for all wavenumbers -K … K, complex [2K₁+1, …, 2K_D+1, channels_in, channels_out]."""
+        """W(k) for all wavenumbers -K … K in ascending order, complex [2K₁+1, …, 2K_D+1, channels_in, channels_out]."""
+        sizes = [2 * m - 1 for m in self.modes]
         half = torch.complex(*self.weight.detach().unbind(-1))
-        mean = self.mean.detach()[None].to(half.dtype)
-        full = torch.cat((half.flip(0).conj(), mean, half))
-        return full.view(*(2 * m - 1 for m in self.modes), self.channels_in, self.channels_out)
+        full = half.new_empty(math.prod(sizes), self.channels_in, self.channels_out)
+        places = _places(self.modes, self.modes)
+        full[places] = half
+        full[-1 - places] = half.conj()
+        full[len(full) // 2] = self.mean.detach().to(half.dtype)
+        return full.view(*sizes, self.channels_in, self.channels_out)
 
     def extra_repr(self) -> str:
         """Sizes, for the printed form of the module."""
         return f"{self.channels_in}, {self.channels_out}, modes={self.modes}, padding={self.padding}"
 
     def _multiply(self, spectrum: Tensor) -> Tensor:
-        """W(k) X(k) for a spectrum [B, 2, *half box, C]; k = 0 is halved and of ±k only one is set (see fourier)."""
+        """W(k) X(k) for a spectrum [B, 2, *half box, C], where k = 0 is halved and one of ±k set (see fourier)."""
         batch, _, *box, channels = spectrum.shape
-        zero = math.prod(box[1:]) // 2
-        pairs = math.prod(box) - zero - 1
-        _, mean, x = spectrum.flatten(2, -2).split((zero, 1, pairs), 2)
-        weight = self.weight.to(spectrum.dtype)
-        if pairs < weight.shape[0]:
-            weight = weight[_positions(self.modes, tuple(box), weight.device)]
-        # Rows: real parts, then imaginary parts, of every case; columns: (output channel, part of the weight).
-        rows = x.permute(2, 1, 0, 3).reshape(pairs, 2 * batch, channels)
-        products = torch.bmm(rows, weight.flatten(2)).view(pairs, 2, batch, self.channels_out, 2)
-        (rr, ri), (ir, ii) = (part.unbind(-1) for part in products.unbind(1))
+        parts = spectrum.flatten(2, -2).split(_segments(box), 2)
+        x = torch.cat([part.permute(2, 1, 0, 3) for part in parts[1::2]])
+        weight = self.weight.to(x.dtype)
+        if len(x) < len(weight):
+            weight = weight[_selection(self.modes, tuple(box), x.device)]
+        # Rows: the real, then the imaginary parts of all cases; columns: (output channel, part of the weight).
+        products = torch.bmm(x.view(-1, 2 * batch, channels), weight.flatten(2))
+        (rr, ri), (ir, ii) = (part.unbind(-1) for part in products.view(-1, 2, batch, self.channels_out, 2).unbind(1))
         y = torch.stack((rr - ii, ri + ir), 1).permute(2, 1, 0, 3)
-        constant = torch.addmm(self.bias.to(x.dtype), mean[:, 0, 0], self.mean.to(x.dtype))
-        head = spectrum.new_zeros(batch, 2, zero, self.channels_out)
-        centre = torch.stack((0.5 * constant, torch.zeros_like(constant)), 1)[:, :, None]
-        return torch.cat((head, centre, y), 2).view(batch, 2, *box, self.channels_out)
+        constant = torch.addmm(self.bias.to(x.dtype), parts[0][:, 0, 0], self.mean.to(x.dtype))
+        filled = [part.new_zeros(batch, 2, part.shape[2], self.channels_out) for part in parts]
+        filled[0] = torch.stack((0.5 * constant, torch.zeros_like(constant)), 1)[:, :, None]
+        filled[1::2] = y.split([part.shape[2] for part in parts[1::2]], 2)
+        return torch.cat(filled, 2).view(batch, 2, *box, self.channels_out)
 
     def _check(self, x: Tensor) -> None:
         expected = f"[batch, {len(self.modes)} space axes, {self.channels_in} channels]"
@@ -133,18 +133,34 @@ class SpectralConv(nn.Module):
         lengths = [size * (1 + padding) for size, padding in zip(x.shape[1:-1], self.padding, strict=True)]
         if self.transform == "fft" and not all(fourier.is_whole(length) for length in lengths):
             raise InputError(
-                f"The fast transform needs a whole number of points with padding, not {lengths}; use transform='matmul'."
+                f"The fast transform needs a whole number of points with padding, not {lengths}; use 'matmul'."
             )
 
 
+def _segments(box: Sequence[int]) -> list[int]:
+    """Lengths into which a flat half box is cut: k = 0, then by turns one of each pair ±k and what is left out."""
+    lengths, stride = [1], 1
+    for size in reversed(box[1:]):
+        lengths += [stride * (size // 2)] * 2
+        stride *= size
+    return [*lengths, stride * (box[0] - 1)]
+
+
+def _places(modes: Sequence[int], kept: Sequence[int]) -> Tensor:
+    """Where the stored pairs of ``kept`` wavenumbers per axis lie in the flat box -K … K of ``modes`` per axis."""
+    places = torch.zeros(1, dtype=torch.long)
+    for axis, (m, k) in enumerate(zip(modes, kept, strict=True)):
+        waves = torch.arange(k) if axis == 0 else torch.cat((torch.arange(k), -torch.arange(1, k)))
+        places = (places[:, None] * (2 * m - 1) + waves + m - 1).flatten()
+    box = [kept[0], *(2 * k - 1 for k in kept[1:])]
+    return torch.cat(places.split(_segments(box))[1::2])
+
+
 @functools.lru_cache(maxsize=64)
-def _positions(modes: tuple[int, ...], box: tuple[int, ...], device: torch.device) -> Tensor:
-    """Where in the stored pairs those of a smaller half box are."""
-    top = (box[0] - 1, *(size // 2 for size in box[1:]))
-    index = torch.arange(math.prod(2 * m - 1 for m in modes)).view([2 * m - 1 for m in modes])
-    for axis, (m, k) in enumerate(zip(modes, top, strict=True)):
-        index = index.narrow(axis, m - 1 - k, 2 * k + 1)
-    flat = index.flatten()
-    first = math.prod(2 * m - 1 for m in modes) // 2 + 1
+def _selection(modes: tuple[int, ...], box: tuple[int, ...], device: torch.device) -> Tensor:
+    """Which of the stored pairs belong to a smaller half box."""
     with torch.inference_mode(False):
-        return (flat[flat >= first] - first).to(device)
+        positions = torch.empty(math.prod(2 * m - 1 for m in modes), dtype=torch.long)
+        stored = _places(modes, modes)
+        positions[stored] = torch.arange(len(stored))
+        return positions[_places(modes, [box[0], *(size // 2 + 1 for size in box[1:])])].to(device)

@@ -44,8 +44,8 @@ class UNet(nn.Module):
     Raises:
         InputError: an option out of range, an input of the wrong shape, or a grid with fewer than 8 points on an axis.
 
-    Good values: width 24 for 2-D flow at 32² to 64² (0.37 million parameters), with AdamW at 2e-3, gradients clipped at 1
-    and a cosine schedule.
+    Good values: width 24 for 2-D flow at 32² to 64² (0.37 million parameters), with AdamW at 2e-3, gradients clipped
+    at 1 and a cosine schedule.
 
     Source: Ronneberger, Fischer, Brox, U-Net, MICCAI 2015 (arXiv:1505.04597); group normalisation: Wu, He, ECCV 2018
     (arXiv:1803.08494).
@@ -101,6 +101,7 @@ class UNet(nn.Module):
         return y.unflatten(1, (self.sizes.frames_out, self.sizes.fields))
 
 
+@final
 class _Block(nn.Module):
     """Two convolutions, each with group normalisation and GELU; the first is shifted by the conditions."""
 

@@ -97,6 +97,8 @@ def simulate(
     Example: ``simulate("burgers", nu=[1e-2, 1e-3], resolution=256, seed=0)``.
     """
     declared = registry.get(problem)
+    if frames < 2:
+        raise InputError(f"frames is {frames}; ask for at least 2, the first being the initial condition.")
     drawn = _cases(declared, cases, seed, subset, parameters)
     if times is None:
         if declared.time is None:
@@ -117,7 +119,7 @@ def _cases(
     check_names(parameters, [i.name for i in (*problem.parameters, *problem.coefficients)], f"Problem '{problem.name}'")
     if cases is not None and not isinstance(cases, int | np.integer):
         return list(cases)
-    lists = {name: list(np.atleast_1d(value)) for name, value in parameters.items()}
+    lists = {name: _numbers(problem, name, value) for name, value in parameters.items()}
     lengths = {len(values) for values in lists.values()} - {1}
     if len(lengths) > 1:
         raise InputError(
@@ -133,11 +135,24 @@ def _cases(
         drawn = problem.sample(count or 1, seed, None, **base)
     else:
         drawn = problem.sample(count, seed, subset)
-    rows = [{name: float(values[index % len(values)]) for name, values in lists.items()} for index in range(len(drawn))]
+    rows = [{name: values[index % len(values)] for name, values in lists.items()} for index in range(len(drawn))]
     return [
         replace(case, parameters=_updated(case.parameters, row), coefficients=_updated(case.coefficients, row))
         for case, row in zip(drawn, rows, strict=True)
     ]
+
+
+def _numbers(problem: Problem, name: str, value: Any) -> list[float]:
+    """The values given for a parameter, one or one per case."""
+    try:
+        numbers = [float(item) for item in np.atleast_1d(value)]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The parameter '{name}' is {value!r}; give a number, or a list of them.") from error
+    scale = next(i.scale for i in (*problem.parameters, *problem.coefficients) if i.name == name)
+    if not np.all(np.isfinite(numbers)) or (scale == "log" and min(numbers) <= 0):
+        kind = "positive (its scale is logarithmic)" if scale == "log" else "finite"
+        raise InputError(f"The parameter '{name}' of '{problem.name}' is {value!r}; its values must be {kind}.")
+    return numbers
 
 
 def _updated(values: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:

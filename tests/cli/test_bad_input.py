@@ -36,6 +36,12 @@ def refused(answer, *words: str) -> None:
         (["models", "show", "fnoo"], ["no model named 'fnoo'", "'fno'"]),
         (["simulate", "burgers", "--set", "nuu=1"], ["no parameter 'nuu'"]),
         (["simulate", "burgers", "--set", "nu"], ["name.name=value"]),
+        (["simulate", "burgers", "--set", "nu=abc"], ["'nu' is 'abc'"]),
+        (["simulate", "burgers", "--set", "nu=-1"], ["'nu'", "positive"]),
+        (["simulate", "burgers", "--set", "resolution=32"], ["no parameter 'resolution'"]),
+        (["simulate", "burgers", "--option", "oversampel=2"], ["no option 'oversampel'"]),
+        (["simulate", "burgers", "--frames", "1"], ["frames"]),
+        (["data", "generate", "burgers", "--set", "splits.random.counts={train: 3}"], ["add up to 3"]),
         (["simulate", "burgers", "--resolution", "two"], ["resolution"]),
         (["simulate", "burgers", "--resolution", "1"], ["resolution 1"]),
         (["simulate", "burgers", "--end", "-1"], ["--end"]),
@@ -119,7 +125,7 @@ def test_missing_variable_and_wrong_shape(sciflow, data: Path, tmp_path: Path) -
     model = tmp_path / "model"
     small = [part for s in ("steps=2", "width=4", "modes=2") for part in ("--set", s)]
     assert sciflow("train", "fno", data, "--out", model, *small).code == 0
-    refused(sciflow("predict", model, path, "--out", tmp_path / "f.h5"), "'u'")
+    refused(sciflow("predict", model, path, "--out", tmp_path / "f.h5", "--part", "all"), "'u'")
     with pytest.raises(InputError, match="shape"):
         from_arrays({"u": np.zeros((2, 3, 8)), "v": np.zeros((2, 3, 9))}, times=[0, 1, 2])
 

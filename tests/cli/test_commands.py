@@ -78,7 +78,7 @@ def test_train_and_predict(sciflow, waves: Path, tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     assert "parameters" in answer.out and not (model / "unfinished").exists()
     picture = tmp_path / "forecast.png"
-    assert sciflow("predict", model, waves, "--out", forecast, "--part", "test", "--plot", picture).code == 0
+    assert sciflow("predict", model, waves, "--out", forecast, "--plot", picture).code == 0
     assert picture.stat().st_size > 1000
     with xr.open_dataset(forecast, engine="h5netcdf") as data:
         assert data.u.sizes["time"] == 8 and np.isfinite(data.u).all()

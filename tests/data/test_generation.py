@@ -88,7 +88,7 @@ def test_recipes_of_the_repository_are_valid(name: str) -> None:
         ("fields=[q]", "no field 'q'"),
         ("splits.random.kind=nearest", "kind"),
         ("splits.random={kind: extrapolate}", "needs the parameter"),
-        ("splits.random={counts: {train: 1, test: 1}}", "6 cases"),
+        ("splits.random={counts: {train: 1, test: 1}}", "add up to 2"),
         ("subset=prop", "no subset 'prop'"),
         ("resolution=fine", "resolution"),
         ("options={widht: 3}", "no option 'widht'"),
