@@ -18,7 +18,7 @@ test: lint
 	$(ONE_THREAD) SCIFLOW_TINY=1 $(BIN)/pytest -n 2 -m "not slow" $(if $(NOTEBOOKS),--nbmake) tests $(NOTEBOOKS)
 
 test-slow: $(DEV)
-	$(ONE_THREAD) $(BIN)/pytest -n 2 -m slow tests
+	$(ONE_THREAD) $(BIN)/pytest -n 2 -m slow --results benchmarks/results/physics.md tests
 
 notebooks: $(DEV)
 	$(if $(NOTEBOOKS),$(BIN)/pytest --nbmake --overwrite --nbmake-timeout=1800 $(NOTEBOOKS))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -15,3 +17,28 @@ settings.register_profile(
     "sciflow", deadline=None, max_examples=25, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("sciflow")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--results", metavar="FILE", help="write what tests measured (record_property) as a table")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Table of measured figures with their bars, also in FILE."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    rows = sorted((name, *value) for report in reports for name, value in getattr(report, "user_properties", []))
+    path = config.getoption("--results")
+    if not rows or path is None:
+        return
+    lines = [
+        "# Measured by the slow tests",
+        "",
+        "Command: `make test-slow`.",
+        "",
+        "| figure | measured | bar |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {name} | {value:.3g} | {bar} |" for name, value, bar in rows]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    terminalreporter.write_line(f"measured figures: {path}")

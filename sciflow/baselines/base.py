@@ -12,11 +12,11 @@ import numpy as np
 import xarray as xr
 
 from sciflow.core import Forecast, InputError, Method, Query, atomic_path
+from sciflow.data.query_arrays import context_array
+from sciflow.data.schema import space_of
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
-
-SPACE = ("z", "y", "x")
 
 
 class Baseline(Method):
@@ -40,7 +40,8 @@ class Baseline(Method):
         """Forecast a query, or a data set from its first frame over all later ones.
 
         Raises:
-            InputError: the method is not fitted, or the query does not match what it was fitted on.
+            InputError: the method is not fitted, the query does not match what it was fitted on or holds NaN, or the
+                cases of the data set have different numbers of frames.
         """
         if self.learns and not self.state:
             raise InputError(f"The method '{self.name}' is not fitted; call fit(train) before predict.")
@@ -90,12 +91,16 @@ class Baseline(Method):
 
 
 def as_query(query: Query | Dataset) -> Query:
-    """A data set as the query for all frames after its first."""
+    """A data set as the query for all frames after its first.
+
+    Raises:
+        InputError: its cases have different numbers of frames.
+    """
     if isinstance(query, Query):
         return query
-    from sciflow.data import query as make_query
+    from sciflow.data.queries import later_frames
 
-    return make_query(query, [0], 1, int(np.min(query.lengths)) - 1)
+    return later_frames(query, 1)
 
 
 def field_names(context: xr.Dataset) -> list[str]:
@@ -103,26 +108,10 @@ def field_names(context: xr.Dataset) -> list[str]:
     return [str(name) for name, variable in context.data_vars.items() if {"case", "time"} <= set(variable.dims)]
 
 
-def to_array(data: xr.Dataset, fields: list[str]) -> np.ndarray:
-    """Fields stacked as float64 [case, time, C, *S]; solid cells are 0.
+def to_array(context: xr.Dataset, fields: list[str]) -> np.ndarray:
+    """Fields of a query's context as float64 [case, time, C, *S]; solid cells are 0.
 
     Raises:
-        InputError: a field is missing.
+        InputError: a field is missing, or a fluid cell holds NaN or infinity.
     """
-    missing = [name for name in fields if name not in data]
-    if missing:
-        raise InputError(f"The query lacks the field '{missing[0]}' that the method was fitted on.")
-    axes = [axis for axis in SPACE if axis in data.dims]
-    stacked = np.stack([data[name].transpose("case", "time", *axes).values for name in fields], axis=2)
-    return np.nan_to_num(stacked.astype(np.float64), nan=0.0, posinf=np.inf, neginf=-np.inf)
-
-
-def to_fields(array: np.ndarray, query: Query, fields: list[str]) -> xr.Dataset:
-    """[case, time, C, *S] as fields in physical units with the query's grid."""
-    axes = [axis for axis in SPACE if axis in query.context.dims]
-    coords = {axis: query.context[axis] for axis in axes if axis in query.context.coords}
-    variables = {
-        name: (("case", "time", *axes), array[:, :, index], dict(query.context[name].attrs))
-        for index, name in enumerate(fields)
-    }
-    return xr.Dataset(variables, coords=coords)
+    return context_array(context, fields, space_of(context)).astype(np.float64)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 import xarray as xr
 
-from sciflow.baselines.base import SPACE, Baseline, field_names, to_array, to_fields
+from sciflow.baselines.base import Baseline, field_names, to_array
 from sciflow.core import Forecast, InputError, Query
+from sciflow.data.query_arrays import forecast_fields
+from sciflow.data.schema import SPACE
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -76,7 +78,7 @@ class CoarseSolver(Baseline):
         for members in groups.values():
             chosen = [cases[index] for index in members]
             out[members] = self._solve(engine, chosen, moments[members[0]], last[members], query.context, fields)
-        return Forecast(to_fields(out, query, fields))
+        return Forecast(forecast_fields(out, query, fields))
 
     def _solve(
         self,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from sciflow.baselines.base import Baseline, to_fields
+from sciflow.baselines.base import Baseline
 from sciflow.baselines.parameters import ParameterSpace, field_scales, time_scales
 from sciflow.core import Forecast, InputError, Query
+from sciflow.data.query_arrays import forecast_fields
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -57,7 +58,7 @@ class ParametricBaseline(Baseline):
             for case in np.flatnonzero(row):
                 out[members] += row[case] * self._at(int(case), times[members])
         scales = field_scales(query.context, fields)
-        return Forecast(to_fields(out * scales.reshape(len(scales), 1, -1, *[1] * len(grid)), query, fields))
+        return Forecast(forecast_fields(out * scales.reshape(len(scales), 1, -1, *[1] * len(grid)), query, fields))
 
     def _at(self, case: int, times: np.ndarray) -> np.ndarray:
         """A training case at any times [Q, T], linear in between."""

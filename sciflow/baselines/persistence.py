@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 
-from sciflow.baselines.base import Baseline, field_names, to_array, to_fields
+from sciflow.baselines.base import Baseline, field_names, to_array
 from sciflow.core import Forecast, Query
+from sciflow.data.query_arrays import forecast_fields
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -28,4 +29,4 @@ class Persistence(Baseline):
         """The last context frame, once for each time asked for."""
         fields = field_names(query.context)
         last = to_array(query.context.isel(time=[-1]), fields)
-        return Forecast(to_fields(np.repeat(last, query.steps, axis=1), query, fields))
+        return Forecast(forecast_fields(np.repeat(last, query.steps, axis=1), query, fields))

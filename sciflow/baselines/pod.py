@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import xarray as xr
 
-from sciflow.baselines.base import Baseline, to_array, to_fields
+from sciflow.baselines.base import Baseline, to_array
 from sciflow.baselines.parameters import ParameterSpace, field_scales, time_scales
 from sciflow.baselines.pod_basis import (
     PodBasis,
@@ -21,6 +21,7 @@ from sciflow.baselines.pod_basis import (
 )
 from sciflow.baselines.pod_steps import StepMap, roll, validation_error
 from sciflow.core import Forecast, InputError, Query
+from sciflow.data.query_arrays import forecast_fields
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -102,11 +103,11 @@ class PodBaseline(Baseline):
         path, variances = roll(self._map(), start, self._parameters(query.context), self._query_signals(query))
         with np.errstate(over="ignore", invalid="ignore"):
             frames = basis.decode(path).reshape(query.cases, query.steps, *shape) * scale[:, None]
-            mean = to_fields(frames, query, fields)
+            mean = forecast_fields(frames, query, fields)
             if variances is None:
                 return Forecast(mean)
             spread = (variances @ basis.modes**2 + self.arrays["missed"]).reshape(frames.shape) * scale[:, None] ** 2
-        return Forecast(mean, variance=to_fields(spread, query, fields))
+        return Forecast(mean, variance=forecast_fields(spread, query, fields))
 
     def _choose(
         self, fitted_on: list[Trajectory], held_out: list[Trajectory], modes: int

@@ -62,8 +62,13 @@ class Trajectory:
 
 def case_frames(dataset: Dataset, field_std: np.ndarray | None = None) -> Iterator[np.ndarray]:
     """Valid frames of each case in its characteristic scales, [T, D], one case at a time; solid cells are 0."""
-    for case, length, scale in zip(dataset.cases, dataset.lengths, dataset.field_scales(), strict=True):
+    masks = dataset.mask_values()
+    for index, (case, length, scale) in enumerate(
+        zip(dataset.cases, dataset.lengths, dataset.field_scales(), strict=True)
+    ):
         frames = dataset.frames(int(case), 0, int(length)).astype(np.float64)
+        if masks is not None:
+            frames = np.where(masks[index if len(masks) > 1 else 0], frames, 0.0)
         scale = scale if field_std is None else scale * field_std
         frames /= scale.reshape(1, -1, *[1] * (frames.ndim - 2))
         yield frames.reshape(len(frames), -1)

@@ -23,7 +23,7 @@ class Normaliser(nn.Module):
     fluid cells, valid frames and training cases::
 
         encode:            z = (x / s - mean) / std
-        encode_increment:  z = (d / s) / std_increment        d = x(t + step) - x(t)
+        encode_increment:  z = (d / s) / std_increment        d = x(t + step) - x(t); root of the mean of (d / s)^2
         parameters:        z = (p - mean) / std               of log p for parameters with scale "log"; constant: 0
         signals:           z = (g - mean) / std               constant: 0
         time:              z = (dt / time_scale) / mean       about 1
@@ -78,10 +78,10 @@ class Normaliser(nn.Module):
         fitted = cls(dataset.fields, scales, dataset.signals)
         states, increments = _field_moments(dataset, step)
         varies = states.std > _CONSTANT * np.abs(states.mean)
-        moves = increments.std > 0
-        fitted._set(
-            mean=states.mean, std=np.where(varies, states.std, 1), std_increment=np.where(moves, increments.std, 1)
-        )
+        # Increments keep their mean, so it counts: a field may rise by the same amount everywhere.
+        change = np.hypot(increments.mean, increments.std)
+        moves = change > _CONSTANT * np.hypot(states.mean, states.std)
+        fitted._set(mean=states.mean, std=np.where(varies, states.std, 1), std_increment=np.where(moves, change, 1))
         values = dataset.parameter_values()
         logarithmic = np.array([scale == "log" for scale in scales.values()], bool)
         values[:, logarithmic] = np.log(values[:, logarithmic])

@@ -43,6 +43,26 @@ def query(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *
     return Query(context, times[:, :frames_in], times[:, frames_in:], signals)
 
 
+def later_frames(dataset: Dataset, frames_in: int) -> Query:
+    """Ask for all frames after the first ``frames_in`` ones of every case.
+
+    Raises:
+        InputError: the cases have different numbers of valid frames, or no more than ``frames_in``.
+    """
+    lengths = [int(length) for length in np.unique(dataset.lengths)]
+    if len(lengths) > 1:
+        listed = ", ".join(map(str, lengths)) if len(lengths) < 7 else f"{lengths[0]} to {lengths[-1]}"
+        raise InputError(
+            f"The cases have different numbers of valid frames ({listed}), so there is no forecast of all of them to "
+            "their ends; select cases of equal length, or ask for a number of steps with sciflow.data.query."
+        )
+    if lengths[0] <= frames_in:
+        raise InputError(
+            f"The cases have {lengths[0]} valid frames; {frames_in} context frames leave none to forecast."
+        )
+    return query(dataset, [0], frames_in, lengths[0] - frames_in)
+
+
 def truth(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *, step: int = 1) -> xr.Dataset:
     """The frames that `query` with the same arguments asks for: fields (case, time, \\*space) as stored.
 

@@ -271,7 +271,7 @@ class Dataset:
         """The parts of a named split, as far as they are among these cases.
 
         Args:
-            name: None for the split "default", or the only one.
+            name: None for the split "default", or the first one if there is none of this name.
 
         Raises:
             InputError: there is no such split.
@@ -279,7 +279,7 @@ class Dataset:
         if not self.splits:
             raise InputError("The data set has no split; draw one with sciflow.data.splits and add it by with_split.")
         if name is None:
-            name = next(iter(self.splits)) if len(self.splits) == 1 else "default"
+            name = "default" if "default" in self.splits else next(iter(self.splits))
         if name not in self.splits:
             raise InputError(f"The data set has no split '{name}'.{near(name, self.splits)}")
         parts = {part: np.asarray(cases, np.int64) for part, cases in self.splits[name].items()}
@@ -313,7 +313,7 @@ class Dataset:
 
     @property
     def train(self) -> Dataset:
-        """The training part of the default split."""
+        """The training part of the default split: the one named "default", else the first."""
         return self._part("train")
 
     @property

@@ -174,7 +174,7 @@ class FileSource(Source):
 
 def write_json(file: h5py.File, group: str, name: str, value: Any) -> None:
     """Store plain values as one JSON text in a group that xarray does not look into."""
-    holder = file.require_group(group)
+    holder = file[group] if group in file else file.create_group(group, track_order=True)  # the first one counts
     holder.create_dataset(name, data=json.dumps(value))
 
 

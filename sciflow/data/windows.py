@@ -18,6 +18,7 @@ from sciflow.data.reader import Dataset
 from sciflow.data.source import FileSource
 
 CACHE_BYTES = 2**30
+_UNEVEN = 1e-3  # relative spread of time steps above which they differ
 
 
 @final
@@ -33,7 +34,7 @@ class Windows(torch_data.Dataset):
     ``parameters``  [B, P]                      case parameters
     ``signals``     [B, T_in + T_out, G]        signals at the frames of x, then of y
     ``mask``        [B, 1, \\*S]                 1 = fluid; all 1 if there is no mask; read-only where cases share it
-    ``dt``          [B]                         mean time between the frames of the window, seconds
+    ``dt``          [B]                         time from the last frame of x to the first of y, seconds
     ``scale``       [B, C]                      characteristic scale of each field in the case, 1 if none
     ``time_scale``  [B]                         characteristic time of the case, 1 if none
     ``case``        [B] int64                   index into the file
@@ -50,7 +51,8 @@ class Windows(torch_data.Dataset):
             first batch is asked for, in this process alone; 0 reads from the file every time.
 
     Raises:
-        InputError: a number is not positive, or no case is long enough for a window.
+        InputError: a number is not positive, no case is long enough for a window, or the frames of a y (T_out > 1) are
+            not equally spaced in time, so that one dt cannot stand for them.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Windows(torch_data.Dataset):
         self._position = np.repeat(np.arange(len(dataset)), counts)
         self._start = (np.arange(len(self._position)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
         self._offsets = np.arange(frames_in + frames_out) * step
+        self._dt = self._time_steps()
         frames = int(dataset.lengths.sum())
         self._cached = 4 * frames * len(dataset.fields) * int(np.prod(dataset.shape)) <= cache_bytes
         self._cache: tuple[np.ndarray, np.ndarray] | None = None
@@ -114,14 +117,12 @@ class Windows(torch_data.Dataset):
         x, y = self._frames(position, frames)
         by_case = {name: torch.from_numpy(values[position]) for name, values in self._by_case.items()}
         mask = self._mask.expand(len(chosen), *self._mask.shape[1:]) if len(self._mask) == 1 else self._mask[position]
-        times = self.dataset.case_times
-        spacing = (times[position, frames[:, -1]] - times[position, frames[:, 0]]) / (len(self._offsets) - 1)
         return {
             "x": x,
             "y": y,
             "mask": mask,
             "signals": torch.from_numpy(self._signals[position[:, None], frames]),
-            "dt": torch.from_numpy(spacing.astype(np.float32)),
+            "dt": torch.from_numpy(self._dt[chosen]),
             **by_case,
             "start": torch.from_numpy(start),
         }
@@ -153,6 +154,20 @@ class Windows(torch_data.Dataset):
             persistent_workers=workers > 0,
             generator=generator,
         )
+
+    def _time_steps(self) -> np.ndarray:
+        """dt of each window, float32, after checking that it is that of all frames of its y."""
+        frames = self._start[:, None] + self._offsets[self.frames_in - 1 :]
+        gaps = np.diff(self.dataset.case_times[self._position[:, None], frames], axis=1)
+        uneven = np.flatnonzero(np.ptp(gaps, axis=1) > _UNEVEN * gaps.max(axis=1))
+        if uneven.size:
+            first, times = int(uneven[0]), gaps[uneven[0]]
+            raise InputError(
+                f"Windows with frames_out = {self.frames_out} need frames that are equally spaced in time, but in case "
+                f"{self.dataset.cases[self._position[first]]} from frame {self._start[first]} the time between them is "
+                f"{times.min():.6g} to {times.max():.6g} s; use frames_out = 1 or interpolate the data in time."
+            )
+        return gaps[:, 0].astype(np.float32)
 
     @cached_property
     def _by_case(self) -> dict[str, np.ndarray]:

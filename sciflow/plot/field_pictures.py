@@ -36,18 +36,19 @@ def fields(
 
     Args:
         data: a forecast, a data set, or fields with dims (case, time, *space) (or without case).
-        truth: the same frames of the same cases; a data set scored from its first frame may hold that frame as well.
+        truth: the same cases at the same times, more of them allowed. Where either has no times, the frames must be the
+            same, or those after one context frame that the truth holds as well.
         names: which fields; all by default.
         case: position of the case.
         frames: positions of the frames; by default up to four, evenly spread.
 
     Raises:
-        InputError: a field, case or frame does not exist.
+        InputError: a field, case or frame does not exist, or the truth lacks a time of the forecast.
     """
     shown = _plain(data, case)
     real = None if truth is None else _plain(truth, case)
-    if real is not None and real.sizes["time"] > shown.sizes["time"]:
-        real = real.isel(time=slice(real.sizes["time"] - shown.sizes["time"], None))
+    if real is not None:
+        real = _aligned(real, shown)
     chosen = list(names) if names is not None else [str(name) for name in shown.data_vars]
     for name in chosen:
         if name not in shown or (real is not None and name not in real):
@@ -84,12 +85,36 @@ def _plain(data: Any, case: int) -> xr.Dataset:
     return data.isel(z=data.sizes["z"] // 2) if "z" in data.dims else data
 
 
+def _aligned(real: xr.Dataset, shown: xr.Dataset) -> xr.Dataset:
+    """The frames of the truth at the times that are shown."""
+    count, found = shown.sizes["time"], real.sizes["time"]
+    wanted, known = _times(shown), _times(real)
+    if wanted is None or known is None:
+        if found < count:
+            raise InputError(f"The truth has {found} frames, fewer than the {count} to be drawn; give as many.")
+        first = min(1, found - count)
+        return real.isel(time=slice(first, first + count))
+    moments = np.where(np.isfinite(known.values), known.values, np.inf)  # times after the valid frames may be NaN
+    places = np.abs(moments - wanted.values[:, None]).argmin(axis=1)
+    spacing = np.diff(moments[np.isfinite(moments)])
+    near = 1e-3 * float(np.abs(spacing).min()) if spacing.size else 0.0
+    lost = ~np.isclose(moments[places], wanted.values, rtol=1e-6, atol=near)
+    if lost.any():
+        raise InputError(
+            f"The truth has no frame at t = {float(wanted.values[lost][0]):.6g}; give the times that are drawn."
+        )
+    return real.isel(time=places)
+
+
+def _times(data: xr.Dataset) -> xr.DataArray | None:
+    return next((data[name] for name in ("time", "time_of_case") if name in data.coords), None)
+
+
 def _title(data: xr.Dataset, frame: int) -> str:
-    for name in ("time", "time_of_case"):
-        if name in data.coords:
-            unit = data[name].attrs.get("units", "s")
-            return f"t = {float(data[name].values[frame]):.4g} {unit}"
-    return f"frame {frame % data.sizes['time'] + 1}"
+    times = _times(data)
+    if times is None:
+        return f"frame {frame % data.sizes['time'] + 1}"
+    return f"t = {float(times.values[frame]):.4g} {times.attrs.get('units', 's')}"
 
 
 def _lines(shown: xr.Dataset, real: xr.Dataset | None, names: list[str], frames: list[int], axis: str) -> Picture:

@@ -10,6 +10,7 @@ import torch
 from sciflow.core import Config, InputError, Query, near
 from sciflow.data import Dataset
 from sciflow.data.grid import unit_coordinates
+from sciflow.data.query_arrays import context_array, context_mask
 from sciflow.operators import Sizes
 from sciflow.training.config import Training
 from sciflow.training.rollout import Start
@@ -112,8 +113,8 @@ class Layout(Config):
             raise InputError(f"The query has {given} context frames; this surrogate needs {frames_in}.")
         if query.steps < 1:
             raise InputError("The query asks for no frames; give at least one time after its context.")
-        frames, mask = self._frames(query)[:, given - frames_in :], self._mask(query)
-        frames = np.where(mask[:, None], frames, 0)
+        mask = self._mask(query)
+        frames = context_array(query.context.isel(time=slice(given - frames_in, None)), self.fields, self.space)
         signals = [self._signal(query, name)[:, given - frames_in :] for name in self.signals]
         parameters = [self._of_case(query, name, "case parameter") for name in self.parameters]
         scales = [self._of_case(query, name, "characteristic scale") for name in self.scales]
@@ -128,25 +129,13 @@ class Layout(Config):
         }
         for name, values in {**parts, "times": times}.items():
             if not np.isfinite(values).all():
-                what = "context frames" if name == "x" else name.replace("_", " ")
-                raise InputError(f"The query's {what} hold NaN or infinity; repair or leave out these cases.")
+                raise InputError(
+                    f"The query's {name.replace('_', ' ')} hold NaN or infinity; repair or leave out these cases."
+                )
         described = query.context.assign_attrs(periodic=",".join(self.periodic), grid=self.grid)
         parts["coordinates"] = unit_coordinates(described)
         tensors = {name: torch.from_numpy(np.ascontiguousarray(values, np.float32)) for name, values in parts.items()}
         return Start(times=torch.from_numpy(times.astype(np.float64)), **tensors)
-
-    def _frames(self, query: Query) -> np.ndarray:
-        """[B, T, C, *S], all context frames."""
-        dims = ("case", "time", *self.space)
-        present = [str(name) for name in query.context.data_vars]
-        for name in self.fields:
-            if name not in present:
-                raise InputError(f"The query lacks the field '{name}' of this surrogate.{near(name, present)}")
-            if set(query.context[name].dims) != set(dims):
-                raise InputError(
-                    f"The field '{name}' of the query has the dimensions {query.context[name].dims}, not {dims}."
-                )
-        return np.stack([query.context[name].transpose(*dims).values for name in self.fields], axis=2)
 
     def _mask(self, query: Query) -> np.ndarray:
         """[B, 1, *S] booleans, True = fluid."""
@@ -157,13 +146,10 @@ class Layout(Config):
                     "The query has solid cells, but this surrogate was trained without a mask; train one with it."
                 )
             return np.ones((query.cases, 1, *shape), bool)
-        if "mask" not in query.context:
+        mask = context_mask(query.context, self.space)
+        if mask is None:
             raise InputError("The query lacks the variable 'mask' (True = fluid) that this surrogate was trained with.")
-        mask = query.context["mask"]
-        if {*mask.dims, "case"} != {"case", *self.space}:
-            raise InputError(f"The mask of the query has the dimensions {mask.dims}, not {self.space}.")
-        values = mask.transpose(*(dim for dim in ("case", *self.space) if dim in mask.dims)).values.astype(bool)
-        return np.broadcast_to(values, (query.cases, *shape))[:, None]
+        return np.broadcast_to(mask, (query.cases, *shape))[:, None]
 
     def _signal(self, query: Query, name: str) -> np.ndarray:
         if name not in query.signals:

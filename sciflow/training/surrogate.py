@@ -9,12 +9,12 @@ from typing import Any, Self, final
 
 import numpy as np
 import torch
-import xarray as xr
 from torch import nn
 
 from sciflow.core import Forecast, InputError, Method, Query, canonical, validate
 from sciflow.data import Dataset, Normaliser, Windows
-from sciflow.data import query as make_query
+from sciflow.data.queries import later_frames
+from sciflow.data.query_arrays import forecast_fields
 from sciflow.operators import Requires, build, networks
 from sciflow.training.batches import read_batch
 from sciflow.training.checkpoint import TrainingState, load_model, save_model
@@ -127,22 +127,23 @@ class Surrogate(Method):
     def predict(self, query: Query | Dataset) -> Forecast:
         """Roll out from the last context frames over all times asked for; a data set from its first frames.
 
-        Solid cells hold 0. A rollout that blows up is returned as it is, NaN and infinities included, so that it can be
+        The cases of a data set must have equal numbers of valid frames. Solid cells hold 0. A rollout that blows up is returned as it is, NaN and infinities included, so that it can be
         scored as the failure it is; a warning names the first such frame.
 
         Raises:
-            InputError: the surrogate is not fitted, or the query lacks a field, parameter, signal or mask or holds NaN.
+            InputError: the surrogate is not fitted, the query lacks a field, parameter, signal or mask or holds NaN, or
+                the cases of the data set have different numbers of frames.
         """
         model, layout = self._fitted()
         frames_in = self.training.frames_in
         if isinstance(query, Dataset):
-            query = make_query(query, [0], frames_in, int(query.lengths.min()) - frames_in)
+            query = later_frames(query, frames_in)
         start = layout.start(query, frames_in)
         with cpu_threads(self.training.threads):
             model.to(choose_device(self.training.device))
             values = rollout(model, start, self.training.frames_out).numpy()
         self._warn_if_not_finite(values)
-        return Forecast(_as_fields(values, query, layout))
+        return Forecast(forecast_fields(values, query, layout.fields))
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.json`` and ``weights.safetensors``; :meth:`load` needs nothing else.
@@ -238,14 +239,3 @@ class Surrogate(Method):
                 RuntimeWarning,
                 stacklevel=3,
             )
-
-
-def _as_fields(values: np.ndarray, query: Query, layout: Layout) -> xr.Dataset:
-    """[case, time, C, *S] as fields on the query's grid."""
-    dims = ("case", "time", *layout.space)
-    coords = {axis: query.context[axis] for axis in layout.space if axis in query.context.coords}
-    fields = {
-        name: (dims, values[:, :, channel], dict(query.context[name].attrs))
-        for channel, name in enumerate(layout.fields)
-    }
-    return xr.Dataset(fields, coords=coords)

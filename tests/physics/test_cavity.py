@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from sciflow.solvers.incompressible.grid import StaggeredGrid, tanh_axis
 from sciflow.solvers.incompressible.march import Steady, to_steady, walls_of
 from sciflow.solvers.incompressible.operators import Convection, divergence
 from sciflow.solvers.incompressible.stepping import Flow, Stepper
+
+Record = Callable[[str, object], None]
 
 # Ghia, Ghia and Shin (1982), Tables I and II. Their own grid leaves errors up to 0.018 in v at Re 1000.
 BARS = [(100, 0.007, 0.010), (400, 0.005, 0.008), (1000, 0.006, 0.020)]
@@ -132,27 +135,36 @@ def test_steady_state_through_the_declaration() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("reynolds", "u_bar", "v_bar"), BARS)
-def test_ghia_on_128_uniform_cells(reynolds: int, u_bar: float, v_bar: float) -> None:
+def test_ghia_on_128_uniform_cells(reynolds: int, u_bar: float, v_bar: float, record_property: Record) -> None:
     found = profiles(128, 0.0, reynolds)
     u, v = ghia_differences(found, reynolds)
+    record_property(f"cavity, uniform 128 x 128, Re {reynolds}: largest difference in u from Ghia et al.", (u, u_bar))
+    record_property(f"cavity, uniform 128 x 128, Re {reynolds}: largest difference in v from Ghia et al.", (v, v_bar))
+    record_property(f"cavity, uniform 128 x 128, Re {reynolds}: largest divergence", (found.divergence, 1e-10))
     assert u <= u_bar and v <= v_bar
     assert found.divergence <= 1e-10
 
 
 @pytest.mark.slow
-def test_botella_and_peyret_on_128_stretched_cells() -> None:
+def test_botella_and_peyret_on_128_stretched_cells(record_property: Record) -> None:
     found = profiles(128, 1.6, 1000)
+    for name, error in zip(("u_min", "v_min", "v_max"), errors_of_extrema(found), strict=True):
+        title = f"cavity, stretched 128 x 128, Re 1000: relative error of {name} (Botella and Peyret)"
+        record_property(title, (float(error), 0.005))
     assert np.all(errors_of_extrema(found) <= 0.005)
     assert found.divergence <= 1e-10
 
 
 @pytest.mark.slow
-def test_second_order_on_uniform_grids() -> None:
+def test_second_order_on_uniform_grids(record_property: Record) -> None:
     minima = [profiles(n, 0.0, 100).u(np.linspace(0, 1, 20001)).min() for n in (32, 64, 128)]
     order = np.log2((minima[1] - minima[0]) / (minima[2] - minima[1]))
+    record_property("cavity, uniform 32, 64, 128, Re 100: order of u_min in space", (float(order), "1.9 to 2.1"))
     assert 1.9 <= order <= 2.1
 
 
 @pytest.mark.slow
-def test_seconds_from_rest_to_steady_at_re_1000() -> None:
-    assert min(cavity(64, 1.6).profiles(1000).seconds for _ in range(3)) <= 5.0
+def test_seconds_from_rest_to_steady_at_re_1000(record_property: Record) -> None:
+    seconds = min(cavity(64, 1.6).profiles(1000).seconds for _ in range(3))
+    record_property("cavity, stretched 64 x 64, Re 1000: seconds from rest to steady", (seconds, 5.0))
+    assert seconds <= 5.0
