@@ -1,16 +1,60 @@
-"""Peak memory of what is being run."""
+"""Peak memory and speed of what is being run."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
-from typing import Self, final
+from typing import TYPE_CHECKING, Self, final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sciflow.core import Forecast, Method, Query
 
 _STATM = Path("/proc/self/statm")
 _INTERVAL = 0.02  # seconds; shorter peaks may be missed
+_REPEAT_BELOW = 30.0  # seconds that the first call may take to be repeated
+
+
+@final
+class Stopwatch:
+    """Seconds per frame of a method, without what only the first call of its kind does (compilation, cold caches).
+
+    The first query is answered twice if that took less than 30 s, and the second answer is timed. Later queries count
+    if as many cases were asked for before, because another shape may compile anew.
+    """
+
+    def __init__(self) -> None:
+        self._shapes: set[int] = set()
+        self._cold: list[float] = []
+        self._warm: list[float] = []
+
+    def predict(self, method: Method, query: Query) -> Forecast:
+        """The method's first answer to a query."""
+        forecast, seconds = self._timed(method, query)
+        if query.cases in self._shapes:
+            self._warm.append(seconds / (query.cases * query.steps))
+            return forecast
+        self._shapes.add(query.cases)
+        self._cold.append(seconds / (query.cases * query.steps))
+        if len(self._cold) == 1 and seconds < _REPEAT_BELOW:
+            self._warm.append(self._timed(method, query)[1] / (query.cases * query.steps))
+        return forecast
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Median of wall time / (queries x frames); of first calls only where there was no other."""
+        return float(np.median(self._warm or self._cold))
+
+    @staticmethod
+    def _timed(method: Method, query: Query) -> tuple[Forecast, float]:
+        begin = time.perf_counter()
+        forecast = method.predict(query)
+        return forecast, time.perf_counter() - begin
 
 
 @final

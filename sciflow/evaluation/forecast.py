@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from sciflow.core import Forecast, InputError, Method
+from sciflow.core import Forecast, InputError, Method, Query
+from sciflow.evaluation.cost import Stopwatch
 from sciflow.evaluation.horizon import Horizon
 from sciflow.evaluation.scoring import ALL, DEFAULT_METRICS, Scores, frames_of
 
@@ -37,7 +38,8 @@ class Evaluation:
     Attributes:
         table: columns horizon, metric, field, case, value; all frames and starts of a case pooled.
         curves: columns horizon, metric, field, step, case, value; starts pooled, by lead time.
-        seconds_per_frame: median over chunks of wall time / (queries x frames): throughput of a batch, not latency.
+        seconds_per_frame: median over chunks of wall time / (queries x frames), over the longest horizon and without
+            first calls (see `Stopwatch`): throughput of a batch, not latency.
         example: forecast, truth and start frame of one query (variables ``forecast_*`` and ``truth_*``), for pictures.
         skipped: cases too short for a horizon, as (horizon, case).
     """
@@ -92,12 +94,14 @@ def evaluate(
     """
     task = task or ForecastTask()
     names = list(dict.fromkeys([*metrics, "nmse", "persistence_nmse"]))
-    tables, curves, rates, skipped = [], [], [], []
+    tables, curves, skipped = [], [], []
+    watch, longest = Stopwatch(), max(horizon.steps for horizon in task.horizons)
     for horizon in task.horizons:
         scores = Scores(names)
+        predict = partial(watch.predict, method) if horizon.steps == longest else method.predict
         seen: set[int] = set()
         for part, starts in chunks(dataset, task.frames_in, horizon, chunk_bytes):
-            rates.append(_score_chunk(method, part, starts, task.frames_in, horizon.steps, scores))
+            _score_chunk(method, predict, part, starts, task.frames_in, horizon.steps, scores)
             seen.update(int(case) for case in part.cases)
         if not seen:
             raise InputError(
@@ -111,24 +115,29 @@ def evaluate(
     return Evaluation(
         table=table[["horizon", "metric", "field", "case", "value"]],
         curves=pd.concat(curves, ignore_index=True)[["horizon", "metric", "field", "step", "case", "value"]],
-        seconds_per_frame=float(np.median(rates)),
+        seconds_per_frame=watch.seconds_per_frame,
         example=_example(method, dataset, task, table),
         skipped=tuple(skipped),
     )
 
 
-def _score_chunk(method: Method, part: Dataset, starts: list[int], frames_in: int, steps: int, scores: Scores) -> float:
-    """Predict and pool one chunk; seconds per frame."""
+def _score_chunk(
+    method: Method,
+    predict: Callable[[Query], Forecast],
+    part: Dataset,
+    starts: list[int],
+    frames_in: int,
+    steps: int,
+    scores: Scores,
+) -> None:
+    """Predict and pool one chunk."""
     from sciflow.data import query, truth
 
     asked = query(part, starts, frames_in, steps)
-    begin = time.perf_counter()
-    forecast = method.predict(asked)
-    seconds = time.perf_counter() - begin
+    forecast = predict(asked)
     check_forecast(forecast, asked.cases, steps, method)
     frames = frames_of(forecast.mean, truth(part, starts, frames_in, steps), asked.context, asked.times)
     scores.add(frames, asked.context["source_case"].values)
-    return seconds / (asked.cases * steps)
 
 
 def check_forecast(forecast: Forecast, cases: int, steps: int, method: Method) -> None:

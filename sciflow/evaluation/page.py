@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import xarray as xr
-
 from sciflow import plot
-from sciflow.evaluation.ranking import Entry, columns, short
+from sciflow.evaluation.pictures import sides
+from sciflow.evaluation.ranking import NOTES, Entry, columns, short
 from sciflow.evaluation.results import Results
-from sciflow.evaluation.scoring import ALL, summarise
+from sciflow.evaluation.scoring import ALL, summarise, totals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,10 +51,7 @@ def report(
         _paragraph(facts.get("description")),
         "<h2>Leaderboard</h2>",
         _table(heads, rows),
-        "<p>NMSE: sum of squared errors over all frames and fields of a case / sum of the squared truth, averaged over "
-        "cases and seeds, with bootstrap confidence intervals over cases and seeds. x over persistence: mean NMSE of "
-        "holding the start frame / mean NMSE of the method, on the same frames. Worst case: the smallest factor of a "
-        "single case. Peak memory is that of the whole process on a CPU.</p>",
+        _paragraph(NOTES),
         _paragraph(facts.get("budget"), "Budget: "),
         _failures(results.failures),
         "<h2>Error by lead time</h2>",
@@ -95,29 +91,22 @@ def _pictures(entries: Sequence[Entry], examples: Mapping[str, Path]) -> list[st
     parts = []
     shown = [entry.method for entry in entries if entry.method in examples and examples[entry.method].is_file()]
     for method in shown[:_PICTURES]:
-        with xr.open_dataset(examples[method], engine="h5netcdf") as file:
-            example = file.load()
-        sides = {}
-        for side in ("forecast", "truth"):
-            names = {
-                str(name): str(name).removeprefix(f"{side}_") for name in example if str(name).startswith(f"{side}_")
-            }
-            sides[side] = example[list(names)].rename(names)
-        last = sides["truth"].sizes["time"] - 1
+        forecast, real = sides(examples[method])
+        last = real.sizes["time"] - 1
         frames = sorted({0, last // 2, last})
-        about = f"case {example.attrs['case']}, from frame {example.attrs['start']}, after"
+        about = f"case {real.attrs['case']}, from frame {real.attrs['start']}, after"
         steps = ", ".join(str(frame + 1) for frame in frames)
         parts.append(f"<h3>{html.escape(method)}: {about} {steps} steps</h3>")
-        parts.append(_image(plot.fields(sides["forecast"], sides["truth"], frames=frames)))
+        parts.append(_image(plot.fields(forecast, real, frames=frames)))
     return parts
 
 
 def _metrics(results: Results) -> str:
-    names = list(dict.fromkeys(results.table["metric"]))
+    table = totals(results.table)
+    names = list(dict.fromkeys(table["label"]))
     rows = []
-    table = results.table[results.table["field"] == ALL]
     for (method, horizon), part in table.groupby(["method", "horizon"], sort=False):
-        values = {str(name): group["value"].to_numpy(float) for name, group in part.groupby("metric")}
+        values = {str(name): group["value"].to_numpy(float) for name, group in part.groupby("label")}
         cells = [short(summarise(name, values)) if name in values else "-" for name in names]
         rows.append([str(method), str(horizon), *cells])
     return _table(["method", "steps", *names], rows)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
+import sciflow
 from sciflow.core import digest
 from sciflow.evaluation.methods import is_network, seeds_of
 
@@ -78,6 +79,7 @@ def plan(suite: Suite, out: Path, parts: dict[str, Dataset] | None, data_digest:
     for entry in suite.methods:
         for seed in seeds_of(entry, suite.seeds):
             identity = {
+                "version": sciflow.__version__,
                 "source": list(entry.source),
                 "config": entry.config,
                 "training": entry.training,

@@ -55,7 +55,8 @@ def save_predictions(path: str | Path, method: Method, dataset: Dataset, task: F
 def _rows(mean: xr.Dataset, query: Query) -> xr.Dataset:
     named = {name: ("query", query.context[name].values) for name in ("source_case", "start")}
     named["context_norm"] = ("query", _norms(query, [str(name) for name in mean.data_vars]))
-    return mean.drop_vars(["case", "source_case", "start"], errors="ignore").rename(case="query").assign(named)
+    others = [name for name in mean.coords if name not in ("z", "y", "x")]
+    return mean.drop_vars(others).rename(case="query").assign(named)
 
 
 def _norms(query: Query, fields: list[str]) -> np.ndarray:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sciflow
 from sciflow.core import InputError, digest
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def data_path(suite: Suite, folder: Path) -> Path:
-    """File of the data set; that of a recipe has the recipe's digest in its name, so a changed recipe is a new file.
+    """File of the data set.
+
+    That of a recipe has a digest of the recipe and of the version of sciflow in its name: a changed recipe is a new
+    file, and so is what another version's solvers compute.
 
     Raises:
         UnknownNameError: there is no such recipe.
@@ -29,7 +33,7 @@ def data_path(suite: Suite, folder: Path) -> Path:
     if suite.data.path is not None:
         return Path(suite.data.path)
     recipe = _recipe(suite)
-    return folder / "data" / f"{recipe.name}-{digest(recipe)[:8]}.h5"
+    return folder / "data" / f"{recipe.name}-{digest({'recipe': recipe, 'version': sciflow.__version__})[:8]}.h5"
 
 
 def prepare(suite: Suite, folder: Path, console: Console) -> Path:
@@ -64,8 +68,8 @@ def data_bytes(suite: Suite) -> float:
     return float(values * (4 if recipe.dtype == "float32" else 8))
 
 
-def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str]:
-    """Train, valid and test, and the digest of the data set.
+def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str, str]:
+    """Train, valid and test; the digest of the data set; the name of the split.
 
     Raises:
         InputError: the file is damaged, has no such split, or the split lacks training or test cases.
@@ -73,11 +77,14 @@ def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str]:
     from sciflow.data import open_dataset
 
     dataset = open_dataset(path)
-    parts = dataset.split(suite.split)
+    name = suite.split
+    if name is None:
+        name = "default" if "default" in dataset.splits else next(iter(dataset.splits), None)
+    parts = dataset.split(name)
     for part in ("train", "test"):
         if part not in parts:
-            raise InputError(f"The split '{suite.split}' of {path} has no {part} cases; choose another split.")
-    return parts, dataset.digest
+            raise InputError(f"The split '{name}' of {path} has no {part} cases; choose another split.")
+    return parts, dataset.digest, str(name)
 
 
 def _recipe(suite: Suite) -> Recipe:

@@ -16,6 +16,15 @@ from sciflow.evaluation.statistics import LEVEL, Interval, bootstrap_mean, boots
 if TYPE_CHECKING:
     from rich.table import Table
 
+NOTES = (
+    "NMSE: sum of squared errors over all frames of a case / sum of the squared truth, fields of one unit pooled and "
+    "the mean taken over units; averaged over cases and seeds, with bootstrap confidence intervals over both. "
+    "x over persistence: mean NMSE of holding the start frame / mean NMSE of the method, on the same frames. "
+    "Worst case: the smallest factor of a single case. "
+    "ms/frame: throughput of a batch over the longest horizon, without the first call. "
+    "Peak MB: on a GPU what tensors took; on a CPU the whole process with its libraries and whatever earlier methods "
+    "left there, so it depends on the order of the suite and compares no methods."
+)
 _COSTS = ("parameters", "training_seconds", "seconds_per_frame", "peak_memory")
 
 
@@ -126,10 +135,10 @@ def _count(number: float | None) -> str:
 
 
 def markdown(entries: list[Entry]) -> str:
-    """The leaderboard as a Markdown table."""
+    """The leaderboard as a Markdown table and what its columns mean."""
     heads, rows = columns(entries)
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + f"\n{NOTES}\n"
 
 
 def rich_table(entries: list[Entry], title: str = "") -> Table:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from sciflow.core import InputError, atomic_path, describe, digest, require_writable
+from sciflow.core import require_writable
 from sciflow.evaluation.execute import execute
 from sciflow.evaluation.methods import build_entry
-from sciflow.evaluation.plan import PlannedRun, evaluation_digest, plan, read_json
+from sciflow.evaluation.plan import PlannedRun, plan, read_json
 from sciflow.evaluation.preparation import data_bytes, data_path, prepare, split_parts
-from sciflow.evaluation.ranking import Entry, as_json, as_table, leaderboard, markdown, rich_table, short
-from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS, Results
+from sciflow.evaluation.publish import collect, publish
+from sciflow.evaluation.ranking import rich_table, short
+from sciflow.evaluation.results import Results
+from sciflow.evaluation.scoring import check_metrics
 from sciflow.evaluation.suite import Suite, load_suite
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ def run(
     Args:
         suite: path of a YAML file, name such as "quickstart", mapping, or `Suite`.
         out: output folder, by default ``results/<name of the suite>``. It gets ``data/`` (if a recipe is generated),
-            ``runs/``, ``results.csv|json``, ``curves.csv``, ``leaderboard.md|csv|json`` and ``report.html``.
+            ``runs/``, ``results.csv|json``, ``curves.csv``, ``leaderboard.md|csv|json``, ``fields.png`` and
+            ``report.html``.
         overrides: texts such as ``methods.0.training.steps=100``.
         dry_run: only list the runs with their state and an estimate of what is left, and return the list.
         progress: print progress and the leaderboard.
@@ -47,8 +50,8 @@ def run(
         The results; a run that failed is named in `Results.failures` and does not stop the others.
 
     Raises:
-        InputError: the suite, its data or a method's options are wrong, or the folder cannot be written. Options of all
-            methods are checked before the first run.
+        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data, or the
+            folder cannot be written. Options and metrics are checked before the first run.
     """
     loaded = load_suite(suite, overrides)
     folder = Path(out) if out is not None else Path("results") / loaded.name
@@ -62,88 +65,19 @@ def run(
         return runs
     require_writable(folder)
     path = prepare(loaded, folder, console)
-    parts, data_digest = split_parts(loaded, path)
+    parts, data_digest, split = split_parts(loaded, path)
+    loaded = loaded.model_copy(update={"split": split})
     runs = plan(loaded, folder, parts, data_digest)
+    if any(item.status != "finished" for item in runs):
+        check_metrics(loaded.metrics, parts["test"])
     failures = _execute_all(runs, loaded, parts, console, progress=progress)
     results = collect(loaded, folder, runs, failures, {"data": str(path), "data_digest": data_digest})
-    entries = publish(results, folder, command=_command(suite, out, overrides), data=path, example_runs=runs)
+    entries = publish(results, folder, command=_command(suite, out, overrides), runs=runs)
     console.print(rich_table(entries, loaded.title or loaded.name))
     for name, reason in results.failures.items():
         console.print(f"[red]failed[/red] {name}: {reason}", highlight=False)
     console.print(f"{folder / 'leaderboard.md'}, {folder / 'report.html'}", highlight=False, soft_wrap=True)
     return results
-
-
-def collect(
-    suite: Suite, folder: Path, runs: Iterable[PlannedRun], failures: Mapping[str, str], data: Mapping[str, str]
-) -> Results:
-    """The tables of all finished runs of a suite in one.
-
-    Raises:
-        InputError: no run is finished.
-    """
-    tables: dict[str, list[pd.DataFrame]] = {"metrics.csv": [], "curves.csv": []}
-    costs, folders = [], []
-    for item in runs:
-        if not (item.folder / "metrics.csv").is_file():
-            continue
-        named: dict[str, Any] = {
-            "suite": suite.name,
-            "method": item.entry.title,
-            "seed": item.seed,
-            "split": suite.split,
-        }
-        for name, collected in tables.items():
-            collected.append(pd.read_csv(item.folder / name, dtype={"field": str}).assign(**named))
-        cost = read_json(item.folder / "cost.json")
-        costs.append({"method": item.entry.title, "seed": item.seed, "folder": item.folder.name, **cost})
-        folders.append(item.folder.name)
-    if not folders:
-        reason = "; ".join(f"{name}: {text}" for name, text in failures.items()) or "no run is finished"
-        raise InputError(f"The suite '{suite.name}' has no results: {reason}.")
-    facts = {
-        "suite": suite.name,
-        "title": suite.title,
-        "description": suite.description,
-        "budget": suite.budget,
-        "split": suite.split,
-        "task": suite.task.model_dump(mode="json"),
-        "seeds": list(suite.seeds),
-        "metrics": list(suite.metrics),
-        **data,
-        "runs": folders,
-        "evaluation_digest": evaluation_digest(suite),
-    }
-    table = pd.concat(tables["metrics.csv"], ignore_index=True)[COLUMNS]
-    curves = pd.concat(tables["curves.csv"], ignore_index=True)[CURVE_COLUMNS]
-    return Results(table, curves, pd.DataFrame(costs), facts, dict(failures))
-
-
-def publish(
-    results: Results, folder: Path, *, command: str, data: Path, example_runs: Sequence[PlannedRun] = ()
-) -> list[Entry]:
-    """Write tables, leaderboard and report, unless those in the folder are made of the same runs already."""
-    entries = leaderboard(results)
-    made_of = digest({**results.facts, "failures": results.failures, "command": command})
-    results.facts["made_of"] = made_of
-    before = read_json(folder / "results.json").get("facts", {})
-    if before.get("made_of") == made_of and (folder / "report.html").is_file():
-        return entries
-    from sciflow.evaluation.page import report
-
-    results.facts["environment"] = describe()
-    texts = {
-        "leaderboard.md": markdown(entries),
-        "leaderboard.json": as_json(entries),
-        "leaderboard.csv": as_table(entries).to_csv(index=False),
-    }
-    examples = {item.entry.title: item.folder / "example.h5" for item in reversed(example_runs)}
-    texts["report.html"] = report(results, entries, examples=examples, command=command)
-    for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    results.write(folder)
-    return entries
 
 
 def _execute_all(
@@ -188,7 +122,7 @@ def _summary(item: PlannedRun) -> str:
 
 def _existing(suite: Suite, folder: Path) -> tuple[dict[str, Dataset] | None, str]:
     path = data_path(suite, folder)
-    return split_parts(suite, path) if path.is_file() else (None, "")
+    return split_parts(suite, path)[:2] if path.is_file() else (None, "")
 
 
 def _command(suite: Any, out: str | Path | None, overrides: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,10 @@ from sciflow.core import Forecast, InputError
 from sciflow.evaluation.measures import Frames, Metric, metrics
 from sciflow.evaluation.weights import fluid_volume, space_axes
 
-ALL = "all"  # the row in which fields are pooled
+if TYPE_CHECKING:
+    from sciflow.data import Dataset
+
+ALL = "all"  # the row of all fields together, see `sciflow.evaluation.measures.base`
 DEFAULT_METRICS = ("nmse", "rmse", "max_error", "gain")
 
 
@@ -74,12 +77,13 @@ class Scores:
         self._metrics: dict[str, Metric] = {name: metrics.get(name)() for name in names}
         self._terms: dict[tuple[str, int], np.ndarray] = {}  # (metric, case) -> [T, rows, K]
         self._rows: dict[str, tuple[str, ...]] = {}
+        self._units: dict[str, tuple[str, ...]] = {}
 
     def add(self, frames: Frames, cases: Sequence[int] | np.ndarray) -> None:
         """Pool one chunk; `cases` says which case each of its B queries belongs to."""
         owners = np.asarray(cases)
         for name, metric in self._metrics.items():
-            self._rows[name] = metric.rows(frames)
+            self._rows[name], self._units[name] = metric.rows(frames), metric.units(frames)
             terms = metric.terms(frames)
             for case in np.unique(owners):
                 pooled = metric.pool(terms[owners == case], axis=0)
@@ -101,12 +105,42 @@ class Scores:
             metric = self._metrics[name]
             for step, part in split(metric, terms):
                 values = dict(zip(self._rows[name], metric.value(part), strict=True))
-                if len(values) > 1:
-                    values[ALL] = metric.value(metric.pool(part, axis=0))
-                else:
+                if len(values) == 1:
                     values = {ALL: next(iter(values.values()))}
+                elif (total := metric.total(part, self._units[name])) is not None:
+                    values[ALL] = total
                 rows += [(name, field, step, case, float(value)) for field, value in values.items()]
         return pd.DataFrame(rows, columns=["metric", "field", "step", "case", "value"])
+
+
+def totals(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows "all" of a table, or those of each field where a metric has none.
+
+    Returns:
+        The rows with a column ``label``: the metric, or metric and field as in ``"rmse w"``.
+    """
+    whole = table["field"] == ALL
+    split = ~table["metric"].isin(table["metric"][whole])
+    kept = table[whole | split]
+    return kept.assign(label=kept["metric"].where(kept["field"] == ALL, kept["metric"] + " " + kept["field"]))
+
+
+def check_metrics(names: Sequence[str], dataset: Dataset) -> None:
+    """Raise unless every metric can be computed on the data set, tried on its first two frames.
+
+    Raises:
+        InputError: a metric does not apply; the message says which and why.
+    """
+    from sciflow.data import query, truth
+
+    part = dataset.select(dataset.cases[:1])
+    asked = query(part, [0], 1, 1)
+    frames = frames_of(asked.context, truth(part, [0], 1, 1), asked.context, asked.times)
+    for name in names:
+        try:
+            Scores([name]).add(frames, [0])
+        except InputError as error:
+            raise InputError(f"The metric '{name}' cannot be used on this data set: {error}") from error
 
 
 def summarise(name: str, values: Mapping[str, np.ndarray]) -> float:
@@ -128,7 +162,9 @@ def score(
     context: xr.Dataset,
     names: Sequence[str] = DEFAULT_METRICS,
 ) -> dict[str, float]:
-    """Mean scores over cases of one forecast, all fields pooled.
+    """Mean scores over cases of one forecast, all fields together.
+
+    A metric that has a unit gives one entry for each field, named as in ``"rmse w"``, if fields differ in unit.
 
     Args:
         forecast: a `Forecast`, or fields with dims (case, time, *space).
@@ -144,6 +180,6 @@ def score(
     scores = Scores(list(wanted))
     frames = frames_of(mean, truth, context)
     scores.add(frames, range(frames.truth.shape[0]))
-    table = scores.table().query("field == @ALL")
-    values = {str(name): part["value"].to_numpy() for name, part in table.groupby("metric")}
-    return {name: summarise(name, values) for name in names}
+    table = scores.table()
+    values = {str(key): part["value"].to_numpy() for key, part in totals(table).groupby("label", sort=False)}
+    return {key: summarise(key, values) for name in names for key in values if key.split(" ")[0] == name}

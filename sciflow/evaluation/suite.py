@@ -107,7 +107,7 @@ class Suite(Config):
         title: one line for the report.
         description: what the comparison is about, and what it does not show.
         data: where the data come from.
-        split: name of the split; its test cases are scored.
+        split: name of the split whose test cases are scored; by default "default", or the first of the data set.
         task: what is asked.
         metrics: names; nmse and persistence_nmse are always computed.
         budget: the training and tuning budget that every method had, stated for the reader.
@@ -119,7 +119,7 @@ class Suite(Config):
     title: str = ""
     description: str = ""
     data: DataSource
-    split: str = "random"
+    split: str | None = None
     task: Task = Task()
     metrics: tuple[str, ...] = Field(default=("nmse", "rmse", "max_error", "gain"), min_length=1)
     budget: str = ""

@@ -5,15 +5,14 @@ With positions n = 0 … N-1, period L ≥ N (in grid spacings; L > N extends th
     analysis    X(k) = 1/(L₁…L_D) · Σₙ x(n) exp(-2πi k·n/L)
     synthesis   y(n) = 2 Re Σ_k Y(k) exp(+2πi k·n/L)          over the half box k₁ ≥ 0
 
-The half box has the shape (K₁+1, 2K₂+1, …, 2K_D+1): wavenumbers 0 … K₁ on the first space axis and, in this order,
-0, 1 … K, -1 … -K on the others. Spectra are real arrays [batch, 2, *half box, channels], where the axis of 2 holds the
-real and the imaginary part.
+The half box has the shape (K₁+1, 2K₂+1, …, 2K_D+1): wavenumbers 0 … K₁ on the first space axis, -K … K on the others.
+In row-major order k = 0 stands at position (2K₂+1)…(2K_D+1) // 2, and exactly one of each pair ±k follows it.
+Spectra are real arrays [batch, *half box, 2, channels], where the axis of 2 holds the real and the imaginary part.
 
 Two implementations of both directions agree to rounding:
 
-* matrix products: every axis is multiplied by its cosines and sines, real and imaginary part apart, and sums and
-  differences of the small results give ±k. Work ∝ N K; no complex numbers; L need not be a whole number and a longer
-  period costs nothing;
+* products with real matrices of cosines and sines, axis by axis. Work ∝ N K; no complex numbers; L need not be a whole
+  number and a longer period costs nothing;
 * fast Fourier transforms, axis by axis, dropping at once the modes that are not kept. Work ∝ L log L.
 
 A multiplier commutes with shifts, so that it makes no difference where in the longer period the N points lie: zeros on
@@ -57,13 +56,27 @@ def prefers_fft(space: Sequence[int], top: Sequence[int], lengths: Sequence[floa
 
 
 @functools.lru_cache(maxsize=256)
-def _waves(size: int, length: float, top: int, sine_of_zero: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Rows cos(2π k n/L), k = 0 … K, then sin(2π k n/L), k = 0 or 1 … K, by columns n = 0 … N-1."""
+def _waves(size: int, length: float, low: int, high: int) -> tuple[Tensor, Tensor]:
+    """cos and sin of 2π k n/L in float64, [high - low + 1, size]."""
+    angle = torch.outer(torch.arange(low, high + 1).double(), torch.arange(size).double()) * (2 * math.pi / length)
+    return angle.cos(), angle.sin()
+
+
+@functools.lru_cache(maxsize=256)
+def _from_real(size: int, length: float, top: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """[(K+1)·2, N]: real values to the real and imaginary part of Σ x exp(-2πi k n/L), k = 0 … K."""
     with torch.inference_mode(False), torch.no_grad():  # the cache must also serve a later backward pass
-        k = torch.cat((torch.arange(top + 1), torch.arange(0 if sine_of_zero else 1, top + 1)))
-        angle = torch.outer(k.double(), torch.arange(size).double()) * (2 * math.pi / length)
-        rows = torch.cat((angle[: top + 1].cos(), angle[top + 1 :].sin()))
-        return rows.to(dtype).to(device)
+        cos, sin = _waves(size, length, 0, top)
+        return torch.stack((cos, -sin), 1).flatten(0, 1).to(dtype).to(device)
+
+
+@functools.lru_cache(maxsize=256)
+def _from_complex(size: int, length: float, top: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """[(2K+1)·2, 2·N]: real, then imaginary parts of values to both parts of Σ z exp(-2πi k n/L), k = -K … K."""
+    with torch.inference_mode(False), torch.no_grad():
+        cos, sin = _waves(size, length, -top, top)
+        real, imaginary = torch.cat((cos, sin), 1), torch.cat((-sin, cos), 1)
+        return torch.stack((real, imaginary), 1).flatten(0, 1).to(dtype).to(device)
 
 
 def _product(matrix: Tensor, x: Tensor) -> Tensor:
@@ -71,13 +84,8 @@ def _product(matrix: Tensor, x: Tensor) -> Tensor:
     return torch.bmm(matrix.expand(x.shape[0], -1, -1), x)
 
 
-def _turn(z: Tensor) -> Tensor:
-    """-i z for z [batch, 2, …]."""
-    return torch.cat((z[:, 1:], -z[:, :1]), 1)
-
-
 def analyse_by_matmul(x: Tensor, top: Sequence[int], lengths: Sequence[float]) -> Tensor:
-    """Spectrum [B, 2, *half box, C] of x [B, *S, C] by matrix products, first axis first.
+    """Spectrum [B, *half box, 2, C] of x [B, *S, C] by matrix products, first axis first.
 
     Args:
         x: real field, channel last.
@@ -85,33 +93,24 @@ def analyse_by_matmul(x: Tensor, top: Sequence[int], lengths: Sequence[float]) -
         lengths: period L of each axis in grid spacings.
     """
     batch, *space, channels = x.shape
-    real = _waves(space[0], lengths[0], top[0], True, x.dtype, x.device) / math.prod(lengths)
-    real = torch.cat((real[: top[0] + 1], -real[top[0] + 1 :]))
-    x = _product(real, x.reshape(batch, space[0], -1))
-    done = [batch, 2, top[0] + 1]
-    for size, k, length in zip(space[1:], top[1:], lengths[1:], strict=True):
-        both = _waves(size, length, k, False, x.dtype, x.device)
-        x = _product(both, x.reshape(math.prod(done), size, -1)).view(*done, 2 * k + 1, -1)
-        zero, cosine, sine = x.split((1, k, k), -2)
-        sine = _turn(sine)
-        x = torch.cat((zero, cosine + sine, cosine - sine), -2)
-        done.append(2 * k + 1)
-    return x.view(*done, channels)
+    box = [top[0] + 1, *(2 * k + 1 for k in top[1:])]
+    matrix = _from_real(space[0], lengths[0], top[0], x.dtype, x.device) / math.prod(lengths)
+    x = _product(matrix, x.reshape(batch, space[0], -1))
+    for axis in range(1, len(space)):
+        matrix = _from_complex(space[axis], lengths[axis], top[axis], x.dtype, x.device)
+        x = _product(matrix, x.view(batch * math.prod(box[:axis]), 2 * space[axis], -1))
+    return x.view(batch, *box, 2, channels)
 
 
 def synthesise_by_matmul(spectrum: Tensor, space: Sequence[int], lengths: Sequence[float]) -> Tensor:
-    """Field [B, *S, C] of a spectrum [B, 2, *half box, C] by matrix products, last axis first."""
-    batch, _, *box, channels = spectrum.shape
+    """Field [B, *S, C] of a spectrum [B, *half box, 2, C] by matrix products, last axis first."""
+    batch, *box, _, channels = spectrum.shape
     y = spectrum
     for axis in range(len(box) - 1, 0, -1):
-        k = box[axis] // 2
-        zero, plus, minus = y.reshape(batch, 2, math.prod(box[:axis]), 2 * k + 1, -1).split((1, k, k), -2)
-        y = torch.cat((zero, plus + minus, _turn(minus - plus)), -2)
-        both = _waves(space[axis], lengths[axis], k, False, y.dtype, y.device)
-        y = _product(both.mT, y.flatten(0, 2))
-    real = 2 * _waves(space[0], lengths[0], box[0] - 1, True, y.dtype, y.device)
-    real = torch.cat((real[: box[0]], -real[box[0] :]))
-    return _product(real.mT, y.reshape(batch, 2 * box[0], -1)).view(batch, *space, channels)
+        matrix = _from_complex(space[axis], lengths[axis], box[axis] // 2, y.dtype, y.device)
+        y = _product(matrix.mT, y.reshape(batch * math.prod(box[:axis]), 2 * box[axis], -1))
+    matrix = 2 * _from_real(space[0], lengths[0], box[0] - 1, y.dtype, y.device)
+    return _product(matrix.mT, y.reshape(batch, 2 * box[0], -1)).view(batch, *space, channels)
 
 
 # Fast Fourier transforms
@@ -122,17 +121,17 @@ def analyse_by_fft(x: Tensor, top: Sequence[int], lengths: Sequence[float]) -> T
     z = torch.fft.rfft(x, n=round(lengths[0]), dim=1, norm="forward").narrow(1, 0, top[0] + 1)
     for axis, (k, length) in enumerate(zip(top[1:], lengths[1:], strict=True), start=2):
         z = torch.fft.fft(z, n=round(length), dim=axis, norm="forward")
-        z = torch.cat((z.narrow(axis, 0, k + 1), z.narrow(axis, z.shape[axis] - k, k).flip(axis)), axis)
-    return torch.stack((z.real, z.imag), 1)
+        z = torch.cat((z.narrow(axis, z.shape[axis] - k, k), z.narrow(axis, 0, k + 1)), axis)
+    return torch.stack((z.real, z.imag), -2)
 
 
 def synthesise_by_fft(spectrum: Tensor, space: Sequence[int], lengths: Sequence[float]) -> Tensor:
     """As :func:`synthesise_by_matmul`, by fast transforms."""
-    z = torch.complex(*(part.contiguous() for part in spectrum.unbind(1)))
+    z = torch.complex(*(part.contiguous() for part in spectrum.unbind(-2)))
     for axis in range(len(space), 1, -1):
         k, length = z.shape[axis] // 2, round(lengths[axis - 1])
         zeros = z.new_zeros(*z.shape[:axis], length - 2 * k - 1, *z.shape[axis + 1 :])
-        z = torch.cat((z.narrow(axis, 0, k + 1), zeros, z.narrow(axis, k + 1, k).flip(axis)), axis)
+        z = torch.cat((z.narrow(axis, k, k + 1), zeros, z.narrow(axis, 0, k)), axis)
         z = torch.fft.ifft(z, dim=axis, norm="forward").narrow(axis, 0, space[axis - 1])
     # Libraries differ in what a real transform makes of an imaginary part at k₁ = 0: none must be left there.
     first = 2 * z.narrow(1, 0, 1).real

@@ -10,6 +10,7 @@ from typing import Literal, final
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sciflow.core.errors import InputError
 from sciflow.operators import fourier
@@ -32,7 +33,7 @@ class SpectralConv(nn.Module):
     (2 modes_1 - 1) … (2 modes_D - 1). :meth:`multipliers` gives W for all wavenumbers.
 
     Shapes: x [batch, *space, channels_in] -> [batch, *space, channels_out]; ``weight`` [pairs, channels_in,
-    channels_out, 2]; ``mean`` [channels_in, channels_out]; ``bias`` [channels_out].
+    channels_out, 2], pairs in lexicographic order; ``mean`` [channels_in, channels_out]; ``bias`` [channels_out].
 
     Computes in float32 under autocast and for half-precision input, in float64 for float64 modules, and returns the
     input's dtype.
@@ -94,37 +95,32 @@ class SpectralConv(nn.Module):
             return synthesise(self._multiply(analyse(values, top, lengths)), space, lengths).to(x.dtype)
 
     def multipliers(self) -> Tensor:
-        """W(k) for all wavenumbers -K … K in ascending order, complex [2K₁+1, …, 2K_D+1, channels_in, channels_out]."""
-        sizes = [2 * m - 1 for m in self.modes]
+        """W(k) for all wavenumbers -K … K, complex [2K₁+1, …, 2K_D+1, channels_in, channels_out]."""
         half = torch.complex(*self.weight.detach().unbind(-1))
-        full = half.new_empty(math.prod(sizes), self.channels_in, self.channels_out)
-        places = _places(self.modes, self.modes)
-        full[places] = half
-        full[-1 - places] = half.conj()
-        full[len(full) // 2] = self.mean.detach().to(half.dtype)
-        return full.view(*sizes, self.channels_in, self.channels_out)
+        full = torch.cat((half.flip(0).conj(), self.mean.detach()[None].to(half.dtype), half))
+        return full.view(*(2 * m - 1 for m in self.modes), self.channels_in, self.channels_out)
 
     def extra_repr(self) -> str:
         """Sizes, for the printed form of the module."""
         return f"{self.channels_in}, {self.channels_out}, modes={self.modes}, padding={self.padding}"
 
     def _multiply(self, spectrum: Tensor) -> Tensor:
-        """W(k) X(k) for a spectrum [B, 2, *half box, C], where k = 0 is halved and one of ±k set (see fourier)."""
-        batch, _, *box, channels = spectrum.shape
-        parts = spectrum.flatten(2, -2).split(_segments(box), 2)
-        x = torch.cat([part.permute(2, 1, 0, 3) for part in parts[1::2]])
-        weight = self.weight.to(x.dtype)
-        if len(x) < len(weight):
-            weight = weight[_selection(self.modes, tuple(box), x.device)]
+        """W(k) X(k) for a spectrum [B, *half box, 2, C], where k = 0 is halved and one of ±k set (see fourier)."""
+        batch, *box, _, channels = spectrum.shape
+        zero = math.prod(box[1:]) // 2
+        pairs = math.prod(box) - zero - 1
+        weight, mean, bias = (values.to(spectrum.dtype) for values in (self.weight, self.mean, self.bias))
+        if pairs < len(weight):
+            weight = weight[_selection(self.modes, tuple(box), weight.device)]
+        _, centre, x = spectrum.flatten(1, -3).split((zero, 1, pairs), 1)
         # Rows: the real, then the imaginary parts of all cases; columns: (output channel, part of the weight).
-        products = torch.bmm(x.view(-1, 2 * batch, channels), weight.flatten(2))
-        (rr, ri), (ir, ii) = (part.unbind(-1) for part in products.view(-1, 2, batch, self.channels_out, 2).unbind(1))
-        y = torch.stack((rr - ii, ri + ir), 1).permute(2, 1, 0, 3)
-        constant = torch.addmm(self.bias.to(x.dtype), parts[0][:, 0, 0], self.mean.to(x.dtype))
-        filled = [part.new_zeros(batch, 2, part.shape[2], self.channels_out) for part in parts]
-        filled[0] = torch.stack((0.5 * constant, torch.zeros_like(constant)), 1)[:, :, None]
-        filled[1::2] = y.split([part.shape[2] for part in parts[1::2]], 2)
-        return torch.cat(filled, 2).view(batch, 2, *box, self.channels_out)
+        rows = x.permute(1, 2, 0, 3).reshape(pairs, 2 * batch, channels)
+        products = torch.bmm(rows, weight.flatten(2)).view(pairs, 2, batch, self.channels_out, 2)
+        (rr, ri), (ir, ii) = (part.unbind(-1) for part in products.unbind(1))
+        y = torch.stack((rr - ii, ri + ir), 1).permute(2, 0, 1, 3)
+        constant = 0.5 * torch.addmm(bias, centre[:, 0, 0], mean)
+        head = functional.pad(constant[:, None, None], (0, 0, 0, 1, zero, 0))
+        return torch.cat((head, y), 1).view(batch, *box, 2, self.channels_out)
 
     def _check(self, x: Tensor) -> None:
         expected = f"[batch, {len(self.modes)} space axes, {self.channels_in} channels]"
@@ -137,30 +133,13 @@ class SpectralConv(nn.Module):
             )
 
 
-def _segments(box: Sequence[int]) -> list[int]:
-    """Lengths into which a flat half box is cut: k = 0, then by turns one of each pair ±k and what is left out."""
-    lengths, stride = [1], 1
-    for size in reversed(box[1:]):
-        lengths += [stride * (size // 2)] * 2
-        stride *= size
-    return [*lengths, stride * (box[0] - 1)]
-
-
-def _places(modes: Sequence[int], kept: Sequence[int]) -> Tensor:
-    """Where the stored pairs of ``kept`` wavenumbers per axis lie in the flat box -K … K of ``modes`` per axis."""
-    places = torch.zeros(1, dtype=torch.long)
-    for axis, (m, k) in enumerate(zip(modes, kept, strict=True)):
-        waves = torch.arange(k) if axis == 0 else torch.cat((torch.arange(k), -torch.arange(1, k)))
-        places = (places[:, None] * (2 * m - 1) + waves + m - 1).flatten()
-    box = [kept[0], *(2 * k - 1 for k in kept[1:])]
-    return torch.cat(places.split(_segments(box))[1::2])
-
-
 @functools.lru_cache(maxsize=64)
 def _selection(modes: tuple[int, ...], box: tuple[int, ...], device: torch.device) -> Tensor:
     """Which of the stored pairs belong to a smaller half box."""
+    sizes = [2 * m - 1 for m in modes]
+    places = torch.arange(math.prod(sizes)).view(sizes)
+    for axis, (m, size) in enumerate(zip(modes, (2 * box[0] - 1, *box[1:]), strict=True)):
+        places = places.narrow(axis, m - 1 - size // 2, size)
+    pairs = places.flatten()[places.numel() // 2 + 1 :] - math.prod(sizes) // 2 - 1
     with torch.inference_mode(False):
-        positions = torch.empty(math.prod(2 * m - 1 for m in modes), dtype=torch.long)
-        stored = _places(modes, modes)
-        positions[stored] = torch.arange(len(stored))
-        return positions[_places(modes, [box[0], *(size // 2 + 1 for size in box[1:])])].to(device)
+        return pairs.to(device).clone()

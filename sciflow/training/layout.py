@@ -113,8 +113,8 @@ class Layout(Config):
             raise InputError(f"The query has {given} context frames; this surrogate needs {frames_in}.")
         if query.steps < 1:
             raise InputError("The query asks for no frames; give at least one time after its context.")
-        mask = self._mask(query)
         frames = context_array(query.context.isel(time=slice(given - frames_in, None)), self.fields, self.space)
+        mask = self._mask(query)
         signals = [self._signal(query, name)[:, given - frames_in :] for name in self.signals]
         parameters = [self._of_case(query, name, "case parameter") for name in self.parameters]
         scales = [self._of_case(query, name, "characteristic scale") for name in self.scales]

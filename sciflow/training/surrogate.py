@@ -127,8 +127,9 @@ class Surrogate(Method):
     def predict(self, query: Query | Dataset) -> Forecast:
         """Roll out from the last context frames over all times asked for; a data set from its first frames.
 
-        The cases of a data set must have equal numbers of valid frames. Solid cells hold 0. A rollout that blows up is returned as it is, NaN and infinities included, so that it can be
-        scored as the failure it is; a warning names the first such frame.
+        The cases of a data set must have equal numbers of valid frames. Solid cells hold 0. A rollout that blows up is
+        returned as it is, NaN and infinities included, so that it can be scored as the failure it is; a warning names
+        the first such frame.
 
         Raises:
             InputError: the surrogate is not fitted, the query lacks a field, parameter, signal or mask or holds NaN, or

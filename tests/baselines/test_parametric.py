@@ -12,7 +12,7 @@ from sciflow.baselines.interpolation import Interpolation
 from sciflow.baselines.nearest import Nearest
 from sciflow.baselines.parameters import ParameterSpace
 from sciflow.baselines.persistence import Persistence
-from sciflow.core import InputError, UnknownNameError
+from sciflow.core import InputError, Query, UnknownNameError
 from sciflow.data import Dataset, from_arrays, query, truth
 
 
@@ -38,6 +38,30 @@ def test_persistence_of_a_data_set_starts_from_its_first_frame(driven_flow: Data
     forecast = Persistence().predict(driven_flow)
     assert forecast.steps == len(driven_flow.times) - 1
     assert not forecast.mean["u"].values.any()
+
+
+def test_forecasts_have_the_cases_and_times_of_the_query(driven_flow: Dataset) -> None:
+    mean = Persistence().predict(driven_flow.select([7, 3])).mean
+    assert mean["case"].values.tolist() == [7, 3]
+    np.testing.assert_array_equal(mean["time"], driven_flow.times[1:])
+    np.testing.assert_array_equal(mean["size"], driven_flow.parameter_values()[[7, 3], 0])
+    assert mean.attrs["grid"] == "cells"
+
+
+def test_cases_of_different_lengths_are_not_cut() -> None:
+    ragged = from_arrays({"u": [np.zeros((5, 6)), np.zeros((3, 6))]})
+    with pytest.raises(InputError, match=r"\(3, 5\).*select cases of equal length"):
+        Persistence().predict(ragged)
+
+
+def test_only_solid_cells_may_hold_nan(driven_flow: Dataset) -> None:
+    asked = query(driven_flow, [1], 1, 2)
+    context = asked.context
+    held = Query(context.assign(u=context["u"].where(context["mask"])), asked.context_times, asked.times, asked.signals)
+    assert (Persistence().predict(held).mean["u"].values[..., 2, 2] == 0).all()
+    context["u"][0, 0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="context frames hold NaN or infinity"):
+        Persistence().predict(asked)
 
 
 @pytest.mark.parametrize("cls", [Nearest, Interpolation])

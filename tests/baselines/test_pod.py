@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sciflow.baselines.pod_basis import PodBasis
+from sciflow.baselines.pod_basis import PodBasis, case_frames
 from sciflow.baselines.pod_gp import PodGaussianProcess
 from sciflow.baselines.pod_ridge import PodRidge
 from sciflow.core import InputError
-from sciflow.data import Dataset, from_arrays, query, truth
+from sciflow.data import Dataset, from_arrays, open_dataset, query, truth
 from sciflow.evaluation import ForecastTask, Horizon, evaluate
 
 TASK = ForecastTask((Horizon(steps=1), Horizon(steps=5, stride=2)))
@@ -46,6 +46,20 @@ def test_basis_is_orthonormal_and_optimal() -> None:
 
 def test_basis_leaves_out_round_off() -> None:
     assert len(PodBasis.fit(np.outer(np.arange(10.0), np.arange(5.0)), 5).modes) == 1
+
+
+@pytest.mark.parametrize("by_case", [False, True])
+def test_solid_cells_of_training_frames_are_zero(driven_flow: Dataset, tmp_path: Path, by_case: bool) -> None:
+    raw = driven_flow.xarray.copy(deep=True)
+    if by_case:
+        raw["mask"] = raw["mask"].expand_dims(case=raw["case"]).copy()
+        raw["mask"][1, 0, 0] = False
+    solid = ~raw["mask"].values
+    raw["u"] = raw["u"].where(raw["mask"], 9.0)
+    raw.to_netcdf(tmp_path / "filled.h5", engine="h5netcdf")
+    for index, frames in enumerate(case_frames(open_dataset(tmp_path / "filled.h5").select([1, 4]))):
+        inside = frames.reshape(len(frames), 2, 6, 5)[:, :, solid[[1, 4][index]] if by_case else solid]
+        assert inside.size and not inside.any()
 
 
 @pytest.mark.parametrize("select", ["one-step", "rollout"])

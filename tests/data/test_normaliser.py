@@ -66,7 +66,8 @@ def test_statistics_of_valid_fluid_values_in_the_scales_of_each_case(monkeypatch
         values = np.concatenate(states[3 * channel : 3 * channel + 3])
         assert np.isclose(fitted.mean[channel], values.mean(), rtol=1e-6, atol=1e-9)
         assert np.isclose(fitted.std[channel], values.std(), rtol=1e-6)
-        assert np.isclose(fitted.std_increment[channel], np.concatenate(moves[3 * channel : 3 * channel + 3]).std())
+        moved = np.concatenate(moves[3 * channel : 3 * channel + 3])
+        assert np.isclose(fitted.std_increment[channel], np.sqrt(np.mean(moved**2)), rtol=1e-6)
 
 
 def test_only_the_training_cases_count():
@@ -132,6 +133,26 @@ def test_fields_that_never_change_stay_finite():
     assert torch.isfinite(fitted.encode_increment(x.diff(dim=1), torch.ones(1, 1))).all()
     assert fitted.parameters(torch.zeros(3, 0)).shape == (3, 0)
     assert fitted.signals(torch.zeros(3, 2, 0)).shape == (3, 2, 0)
+
+
+def test_a_field_that_grows_alike_everywhere_moves():
+    noise = np.random.default_rng(0).standard_normal((2, 1, 4, 5))
+    warm = 300 + noise + 3.3 * np.arange(6)[None, :, None, None]
+    for values in (warm, warm.astype(np.float32)):
+        data = from_arrays({"T": values})
+        fitted = Normaliser.fit(data)
+        assert np.isclose(fitted.std_increment[0], 3.3, rtol=1e-4)
+        batch = Windows(data).__getitems__([0, 4])
+        steps = fitted.encode_increment(batch["y"] - batch["x"], batch["scale"])
+        assert torch.allclose(steps, torch.ones(1), atol=1e-3)
+
+
+def test_round_off_of_the_state_is_no_movement():
+    held = np.float32(300) + np.random.default_rng(0).standard_normal((2, 1, 4, 5)).astype(np.float32)
+    jitter = np.where(np.arange(6)[:, None, None] % 2, np.spacing(np.float32(300)) / 4, 0)
+    assert Normaliser.fit(from_arrays({"T": held.astype(np.float64) + jitter})).std_increment[0] == 1
+    slow = held + 1e-3 * np.arange(6, dtype=np.float64)[:, None, None]
+    assert np.isclose(Normaliser.fit(from_arrays({"T": slow})).std_increment[0], 1e-3)
 
 
 def test_names_are_json_and_numbers_are_in_the_state_dict():

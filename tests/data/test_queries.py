@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 
 from sciflow.core import InputError
 from sciflow.data import from_arrays, query, truth
+from sciflow.data.queries import later_frames
+from sciflow.data.query_arrays import context_array, forecast_fields
 
 
 @settings(max_examples=30, deadline=None)
@@ -74,3 +78,52 @@ def test_questions_that_have_no_answer(make, arguments, message):
     for function in (query, truth):
         with pytest.raises(InputError, match=message):
             function(make((6, 4, 6)), *arguments)
+
+
+def test_all_later_frames_need_equal_lengths(make):
+    assert later_frames(make((6, 6)), 2).steps == 4
+    with pytest.raises(InputError, match="valid frames \\(4, 6\\)"):
+        later_frames(make((6, 4, 6)), 1)
+    with pytest.raises(InputError, match="6 context frames leave none"):
+        later_frames(make((6, 6)), 6)
+
+
+def answer(asked):
+    """Zeros with everything about the query."""
+    shape = (asked.cases, asked.steps, len(asked.context.data_vars), *asked.context["u"].shape[2:])
+    return forecast_fields(np.zeros(shape), asked, ["u"])
+
+
+def test_answers_know_their_cases_times_and_parameters(make):
+    raw = make(periodic=("x",), units={"u": "m/s"}).xarray.assign_coords(speed=("case", [1.0, 2.0, 4.0]))
+    raw["u"].attrs["scale_coord"] = "speed"
+    raw.attrs["problem"] = "flow"
+    data = from_arrays(raw).select([2, 0])
+    mean = answer(query(data, [1], 1, 3))
+    assert set(mean.coords) == {"case", "time", "Re", "speed", "y", "x"}
+    assert mean["case"].values.tolist() == [2, 0] and mean["Re"].values.tolist() == [30, 10]
+    assert mean["time"].dims == ("time",) and mean["time"].values.tolist() == [2, 3, 4]
+    assert mean["u"].attrs["units"] == "m/s" and mean["time"].attrs["units"] == "s"
+    assert mean.attrs == {"problem": "flow", "grid": "nodes", "periodic": "x"}
+    assert from_arrays(mean).parameters == ["Re"]
+    later = answer(query(data, [0, 1], 1, 3))
+    assert later["time_of_case"].values.tolist() == 2 * [[1, 2, 3], [2, 3, 4]] and "time" not in later.coords
+    assert later["case"].values.tolist() == [2, 2, 0, 0]
+    asked = query(data, [0], 1, 3)
+    bare = answer(replace(asked, context=asked.context.drop_vars(["source_case", "Re"]).drop_attrs()))
+    assert bare["case"].values.tolist() == [0, 1] and bare.attrs == {}
+
+
+def test_solid_cells_of_a_context_are_zero_and_others_finite(make):
+    mask = np.ones((3, 4, 5), bool)
+    mask[1, 0] = False
+    for chosen in (mask, mask[1]):
+        context = query(make(mask=chosen), [0], 2, 1).context
+        context["v"] = context["v"].where(context["mask"])  # NaN in solid cells
+        found = context_array(context, ["v", "u"], ("y", "x"))
+        assert found.shape == (3, 2, 2, 4, 5) and (found[1, :, :, 0] == 0).all()
+        assert (found[0, :, 0, 1] == context["v"].values[0, :, 1]).all()
+        for bad in (np.nan, np.inf):
+            context["u"][0, 1, 2, 2] = bad
+            with pytest.raises(InputError, match="context frames hold NaN or infinity"):
+                context_array(context, ["u"], ("y", "x"))

@@ -105,9 +105,19 @@ def test_a_split_is_drawn_once(make):
         data.with_split({"train": [0], "test": [2]})
 
 
-def test_the_only_split_is_the_default_one(make):
-    data = make((6,) * 4).with_split({"train": [0, 1], "test": [2]}, "mine")
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_without_a_split_of_that_name_the_first_one_is_the_default(make, tmp_path, where):
+    data = make((6,) * 4, path=tmp_path / "data.h5" if where == "file" else None)
+    data = data.with_split({"train": [0, 1], "test": [2]}, "viscosity")
     assert data.train.cases.tolist() == [0, 1]
+    data = data.with_split({"train": [3], "test": [1]}, "random")
+    data = open_dataset(data.path) if where == "file" else data
+    assert list(data.splits) == ["viscosity", "random"]
+    assert data.train.cases.tolist() == data.split()["train"].cases.tolist() == [0, 1]
+    data = data.with_split({"train": [2], "test": [0]})
+    assert data.train.cases.tolist() == [2]
+    with pytest.raises(InputError, match="Did you mean 'random'"):
+        data.split("randon")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,28 @@ def test_everything_else_in_a_batch(make):
     assert one["x"].shape == (2, 2, 4, 5) and torch.equal(one["y"], batch["y"][0])
 
 
+def test_dt_is_the_step_ahead():
+    times = np.array([[0.0, 1.0, 3.0, 6.0, 10.0], [0.0, 0.5, 1.0, 1.5, 2.0]])
+    data = from_arrays(values((5, 5)), times=times)
+    for frames_in in (1, 2):
+        batch = Windows(data, frames_in).__getitems__(range(2 * (5 - frames_in)))
+        ahead = batch["start"].numpy() + frames_in
+        assert batch["dt"].tolist() == [
+            times[c, f] - times[c, f - 1] for c, f in zip(batch["case"], ahead, strict=True)
+        ]
+
+
+def test_several_frames_ahead_must_be_equally_spaced():
+    times = np.array([[0.0, 0.5, 1.0, 1.5, 2.0], [0.0, 1.0, 2.0, 3.0, 4.5]])
+    data = from_arrays(values((5, 4)), times=times)
+    assert Windows(data, 1, 2).__getitems__([0, 3])["dt"].tolist() == [0.5, 1.0]
+    with pytest.raises(
+        InputError, match=r"case 1 from frame 2 the time between them is 1 to 1\.5 s; use frames_out = 1"
+    ):
+        Windows(from_arrays(values((5, 5)), times=times), 1, 2)
+    assert len(Windows(from_arrays(values((5, 5)), times=times), 4, 1)) == 2
+
+
 def test_without_mask_parameters_or_signals(make):
     batch = Windows(make(parameters={})).__getitems__([0, 1, 2])
     assert batch["mask"].shape == (3, 1, 4, 5) and batch["mask"].all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -107,3 +109,33 @@ def test_wrong_answers_are_refused(data: Dataset) -> None:
         evaluate(CallableMethod(lambda query: Forecast(query.context[["u"]])), data, ForecastTask((Horizon(steps=1),)))
     with pytest.raises(InputError, match="expected an array"):
         evaluate(CallableMethod(lambda query: np.zeros(3)), data, TASK)
+
+
+def test_the_first_call_is_not_timed(data: Dataset) -> None:
+    """0.3 s of compilation for each new shape, 1 ms afterwards; the longest horizon alone counts."""
+    seen: set[tuple[int, int]] = set()
+
+    def compiled(query: Query) -> xr.Dataset:
+        shape = (query.cases, query.steps)
+        time.sleep(0.001 if shape in seen else 0.3)
+        seen.add(shape)
+        return query.context[["u", "v"]].isel(time=[-1] * query.steps)
+
+    task = ForecastTask((Horizon(steps=4, stride=2), Horizon(steps=1)))
+    found = evaluate(CallableMethod(compiled), data, task)
+    assert found.seconds_per_frame < 0.1 / (len(data) * 3 * 4)
+
+
+def test_a_long_first_call_is_not_repeated(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def slow(query: Query) -> xr.Dataset:
+        calls.append(query.steps)
+        return query.context[["u", "v"]].isel(time=[-1] * query.steps)
+
+    evaluate(CallableMethod(slow), data, TASK)
+    assert calls == [1, 4, 4, 4]  # scored, scored, timed, example
+    monkeypatch.setattr("sciflow.evaluation.cost._REPEAT_BELOW", 0.0)
+    calls.clear()
+    assert evaluate(CallableMethod(slow), data, TASK).seconds_per_frame > 0
+    assert calls == [1, 4, 4]

@@ -240,6 +240,61 @@ def test_rows_of_single_fields() -> None:
     assert set(scores.curves()["step"]) == {1, 2, 3, 4}
 
 
+def mixed_units() -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """Forecast, truth and context: u, v in m/s with truth 1, 3 and error 1, 0; p in Pa with truth 100 and error 50.
+
+    The context is off by 2, 0 and 100.
+    """
+    ones = np.ones((1, 1, 2, 2))
+    truth = grid({"u": ones, "v": 3 * ones, "p": 100 * ones})
+    forecast = grid({"u": 2 * ones, "v": 3 * ones, "p": 150 * ones})
+    context = grid({"u": 3 * ones, "v": 3 * ones, "p": 200 * ones})
+    for data in (truth, forecast, context):
+        data["p"].attrs["units"] = "Pa"
+    return forecast, truth, context
+
+
+def test_fields_of_one_unit_are_pooled_and_units_averaged() -> None:
+    forecast, truth, context = mixed_units()
+    found = score(forecast, truth, context, ["nmse", "nrmse", "persistence_nmse", "skill", "gain"])
+    assert found["nmse"] == pytest.approx((1 / 10 + 1 / 4) / 2)
+    assert found["nrmse"] == pytest.approx((np.sqrt(1 / 10) + 1 / 2) / 2)
+    assert found["persistence_nmse"] == pytest.approx((4 / 10 + 1) / 2)
+    assert found["skill"] == pytest.approx(((1 - 1 / 4) + (1 - 1 / 4)) / 2)
+    assert found["gain"] == pytest.approx(0.7 / 0.175)
+
+
+def test_the_row_of_the_gain_is_a_ratio_of_means_over_units() -> None:
+    forecast, truth, context = mixed_units()
+    forecast["p"] = forecast["p"] - 49  # off by 1 of 100: gains of 4 for (u, v) and 10^4 for p
+    found = Scores(["gain"])
+    found.add(frames_of(forecast, truth, context), [0])
+    rows = found.table().set_index("field")["value"]
+    assert rows["p"] == pytest.approx(1e4)
+    assert rows["all"] == pytest.approx((0.4 + 1.0) / (0.1 + 1e-4))
+
+
+def test_errors_with_a_unit_have_no_common_row_over_units() -> None:
+    forecast, truth, context = mixed_units()
+    names = ["mse", "rmse", "mae", "max_error"]
+    found = Scores(names)
+    found.add(frames_of(forecast, truth, context), [0])
+    assert set(found.table()["field"]) == {"u", "v", "p"}
+    assert set(found.curves()["field"]) == {"u", "v", "p"}
+    assert score(forecast, truth, context, ["rmse", "nmse"]) == pytest.approx(
+        {"rmse u": 1.0, "rmse v": 0.0, "rmse p": 50.0, "nmse": 0.175}
+    )
+
+
+def test_relative_scores_do_not_depend_on_the_unit_of_one_field() -> None:
+    forecast, truth, context = mixed_units()
+    names = ["nmse", "vrmse", "gain", "skill"]
+    before = score(forecast, truth, context, names)
+    for data in (forecast, truth, context):
+        data["p"] = (data["p"] / 1000).assign_attrs(units="kPa")
+    assert score(forecast, truth, context, names) == pytest.approx(before)
+
+
 @settings(max_examples=10)
 @given(seed=st.integers(0, 1000), chunk=st.integers(1, 5), scale=st.floats(1e-3, 1e3))
 def test_pooling_does_not_depend_on_chunks_and_relative_errors_not_on_units(
@@ -283,6 +338,15 @@ def test_conserved_error_is_that_of_the_integral() -> None:
     found.add(frames_of(shifted, truth, truth), [0])
     rows = found.table().set_index("field")["value"].to_dict()
     assert next(iter(rows.values())) == pytest.approx(np.sqrt(0.05))
+
+
+def test_conserved_laws_are_not_added_up() -> None:
+    """u -> 2 u in mass and u^2 / 2: two laws of different units, no common row."""
+    truth = periodic_line(np.ones((1, 1, 16)), "kdv")
+    found = Scores(["conserved_rmse"])
+    found.add(frames_of(2 * truth, truth, truth), [0])
+    rows = found.table().set_index("field")["value"]
+    assert len(rows) > 1 and "all" not in rows
 
 
 def test_conserved_error_needs_a_law_of_the_stored_fields() -> None:

@@ -67,7 +67,9 @@ def test_texts() -> None:
         "| method | seeds | NMSE, 1 step [95% CI] | x over persistence | worst case x |"
     )
     assert "2.37 M" in text and "diverged" in text and "75.0" in text
-    assert len({line.count("|") for line in text.splitlines()}) == 1
+    rows, notes = text.split("\n\n")
+    assert len({line.count("|") for line in rows.splitlines()}) == 1
+    assert "whole process" in notes and "earlier methods" in notes  # what the memory column can and cannot say
     console = Console(width=100, record=True, quiet=True)
     console.print(rich_table(entries, "small"))
     heads, rows = columns(entries)

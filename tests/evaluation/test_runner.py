@@ -36,6 +36,7 @@ def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
             return " ".join(results.failures)
 
         monkeypatch.setattr("sciflow.evaluation.page.report", report)
+        monkeypatch.setattr("sciflow.evaluation.publish._draw", lambda *_: None)
 
 
 @pytest.fixture

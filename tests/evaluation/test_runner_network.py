@@ -36,6 +36,7 @@ def test_killed_in_training_and_run_again(data_file: Path, tmp_path: Path, monke
     assert (folder / "checkpoint" / "model.json").is_file() and not (folder / "training").exists()
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if record["event"] == "step"][-1] == 20
+    assert (tmp_path / "whole" / "fields.png").read_bytes().startswith(b"\x89PNG")
     cost = json.loads((folder / "cost.json").read_text())
     assert cost["parameters"] > 0 and cost["steps"] == 20
 

@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = {
 def test_defaults() -> None:
     suite = load_suite(GOOD)
     assert [(h.steps, h.stride) for h in suite.task.horizons] == [(1, 1), (10, 3)]
-    assert suite.seeds == (0,) and suite.split == "random"
+    assert suite.seeds == (0,) and suite.split is None
     assert [entry.title for entry in suite.methods] == ["persistence", "pod-ridge"]
     assert load_suite(suite) == suite
 
@@ -71,6 +71,7 @@ def test_unknown_names() -> None:
 
 def test_suite_that_comes_with_sciflow() -> None:
     suite = load_suite("quickstart")
+    assert suite.split == "random" and "beats both networks" in suite.description
     assert {entry.source[1] for entry in suite.methods} >= {"persistence", "nearest", "interpolation", "fno", "unet"}
 
 

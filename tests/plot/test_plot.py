@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,37 @@ def test_lines_and_slices() -> None:
 def test_data_sets_of_sciflow_have_times() -> None:
     data = from_arrays({"u": np.random.default_rng(0).normal(size=(3, 4, 5, 5))}, times=[0.0, 0.5, 1.0, 1.5])
     assert "t = 1.5 s" in labels(plot.fields(data, case=2))
+
+
+def drawn(made: Any) -> list[tuple[list[float], list[float]]]:
+    """Truth and forecast of each panel of lines."""
+    return [tuple(line.get_ydata().tolist() for line in axes.lines) for axes in made.axes]
+
+
+def counted(frames: int, first: int = 0, **coords: Any) -> xr.Dataset:
+    """A field that holds the number of its frame."""
+    values = np.broadcast_to(np.arange(first, first + frames, dtype=float)[:, None], (1, frames, 3))
+    return xr.Dataset({"u": (("case", "time", "x"), values)}, {"x": np.arange(3.0), **coords})
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_truth_is_shown_at_the_times_of_the_forecast(own: bool) -> None:
+    def times(values: Any) -> dict[str, Any]:
+        return {"time_of_case": (("case", "time"), np.array([values]))} if own else {"time": values}
+
+    truth = counted(8, **times(0.1 * np.arange(8)))
+    shown = counted(3, 2, **times(0.1 * np.arange(2, 5) + 1e-9))  # neither the first nor the last frames
+    panels = drawn(plot.fields(Forecast(shown), truth))
+    assert [real for real, _ in panels] == [forecast for _, forecast in panels] == [[n] * 3 for n in (2, 3, 4)]
+    with pytest.raises(InputError, match=r"no frame at t = 0\.25"):
+        plot.fields(counted(1, **times([0.25])), truth)
+
+
+def test_without_times_the_truth_may_begin_with_the_context() -> None:
+    panels = drawn(plot.fields(counted(2, 1), counted(6)))
+    assert [real for real, _ in panels] == [forecast for _, forecast in panels] == [[1] * 3, [2] * 3]
+    with pytest.raises(InputError, match="truth has 1 frames, fewer than the 2"):
+        plot.fields(counted(2), counted(1))
 
 
 def test_constant_and_broken_fields_are_drawn() -> None:

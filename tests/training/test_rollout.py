@@ -98,8 +98,6 @@ def test_a_step_forward_agrees_with_what_is_trained(channel: Dataset, predict: A
     windows = Windows(channel, frames_in=frames_in)
     first = [index for index in range(len(windows)) if int(windows[index]["start"]) == 0]
     batch = read_batch(windows, first, torch.device("cpu"))
-    if frames_in == 2:  # a window's dt is the mean over its frames, a rollout's that of the step ahead
-        batch["dt"] = torch.from_numpy(channel.case_times[:, 2] - channel.case_times[:, 1]).float()
     error = model(batch)
     frames = forecast(model, query(channel, [0], frames_in, 1), channel, frames_in)
     trained, used = model.network.calls
@@ -147,6 +145,7 @@ def test_solid_cells_hold_zero(channel: Dataset, predict: Any) -> None:
 @pytest.mark.parametrize("predict", PREDICT)
 def test_several_frames_at_a_time(channel: Dataset, predict: Any) -> None:
     """Five frames in calls of two: the last call is cut, and its missing signal continued."""
+    channel = from_arrays(channel.xarray.assign_coords(time_of_case=(("case", "time"), np.outer([1, 2, 3], range(8)))))
     model = model_of(channel, predict, frames_out=2)
     asked = query(channel, [0], 1, 5)
     frames = forecast(model, asked, channel, 1, frames_out=2)
@@ -155,7 +154,6 @@ def test_several_frames_at_a_time(channel: Dataset, predict: Any) -> None:
     last = model.network.calls[-1]["signals"]
     assert torch.equal(last[:, 1], last[:, 2])
     batch = read_batch(Windows(channel, frames_out=2, stride=6), [0, 1, 2], torch.device("cpu"))
-    batch["dt"] = torch.from_numpy(channel.case_times[:, 1] - channel.case_times[:, 0]).float()
     batch["y"] = torch.from_numpy(frames[:, :2])
     assert float(model(batch).detach().max()) < 1e-9
 

@@ -59,6 +59,24 @@ def test_a_forecast_has_the_grid_and_units_of_the_query(fitted: Surrogate, test:
     np.testing.assert_array_equal(mean["x"], test.xarray["x"])
 
 
+def test_a_forecast_has_the_cases_and_times_of_the_query(fitted: Surrogate, test: Dataset) -> None:
+    chosen = test.select([5, 2])
+    mean = fitted.predict(chosen).mean
+    exact = test.xarray.sel(case=mean["case"], time=mean["time"])
+    assert mean["case"].values.tolist() == [5, 2] and mean["time"].values.tolist() == [1, 2, 3, 4, 5]
+    np.testing.assert_array_equal(mean["speed"], exact["speed"])
+    assert errors(mean, exact) < 0.1 * float((exact["u"] ** 2).mean())
+    assert from_arrays(mean).parameters == ["speed"] and from_arrays(mean).periodic == ("x",)
+
+
+def test_cases_of_different_lengths_are_not_cut(fitted: Surrogate, test: Dataset) -> None:
+    ragged = from_arrays(test.xarray.assign_coords(length=("case", [6, 6, 4, 6, 6, 3, 6, 6])))
+    with pytest.raises(InputError, match=r"\(3, 4, 6\).*select cases of equal length, or ask"):
+        fitted.predict(ragged)
+    assert fitted.predict(ragged.select([0, 1])).steps == 5
+    assert fitted.predict(query(ragged, [0], 1, 2)).steps == 2
+
+
 def test_a_data_set_is_forecast_from_its_first_frame(fitted: Surrogate, test: Dataset) -> None:
     xr.testing.assert_identical(fitted.predict(test).mean, fitted.predict(query(test, [0], 1, 5)).mean)
 

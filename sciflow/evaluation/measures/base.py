@@ -4,6 +4,10 @@ A metric sees aligned frames and returns *terms*: numbers that add up (or whose 
 and fields of a case, together with the formula that turns pooled terms into the score. So the reduction order is the
 same for all of them: cells and frames (and starts) of a case are pooled, then the formula is applied, giving one
 number per case; the mean over cases comes last. Frames of the context are never among them.
+
+The row "all" pools the fields of one unit (u and v, say) before the formula. Fields of different units are never added
+up: where a data set has several units, "all" is the mean of the groups' scores if the metric is relative (without a
+unit), and there is no row "all" otherwise.
 """
 
 from __future__ import annotations
@@ -82,10 +86,15 @@ class Metric(ABC):
     name: ClassVar[str]
     better: ClassVar[str] = "lower"
     combine: ClassVar[str] = "sum"  # how terms of several frames, starts and fields come together: "sum" or "max"
+    relative: ClassVar[bool] = False  # whether the score has no unit, so that fields of different units have a mean
 
     def rows(self, frames: Frames) -> tuple[str, ...]:
         """What `terms` has one entry for: the fields, unless the metric says otherwise."""
         return frames.fields
+
+    def units(self, frames: Frames) -> tuple[str, ...]:
+        """Unit of each row; only rows of one unit are pooled."""
+        return tuple(frames.units.get(row, "") for row in self.rows(frames))
 
     @abstractmethod
     def terms(self, frames: Frames) -> np.ndarray:
@@ -99,6 +108,17 @@ class Metric(ABC):
         """Bring the terms of several frames, starts or fields together."""
         with np.errstate(over="ignore", invalid="ignore"):
             return terms.max(axis=axis) if self.combine == "max" else terms.sum(axis=axis)
+
+    def total(self, terms: np.ndarray, units: tuple[str, ...]) -> float | None:
+        """The row "all" from pooled terms [rows, K] and the unit of each row; None where it would mix units."""
+        groups = [self.pool(terms[np.array(units) == unit], axis=0) for unit in dict.fromkeys(units)]
+        if len(groups) == 1:
+            return float(self.value(groups[0]))
+        return self.over_units(np.stack(groups)) if self.relative else None
+
+    def over_units(self, terms: np.ndarray) -> float:
+        """Score of several groups of fields, terms [groups, K]: the mean of their scores."""
+        return float(np.mean(self.value(terms)))
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -20,7 +20,8 @@ class ConservedError(Metric):
     """Conserved-quantity RMSE: sqrt(mean over frames of (I(prediction) - I(truth))^2) of each case.
 
     I = integral of the density over the fluid domain, for each law that the Problem declares under `conserves`; one
-    row per law, the row "all" is the root mean square over laws. Then the mean over cases. Unit: density x volume.
+    row per law and, since laws differ in unit, a row "all" only where there is a single law. Then the mean over cases.
+    Unit: density x volume.
 
     Raises:
         InputError: the data set names no problem, or the problem declares no law whose density is a function of stored
@@ -31,6 +32,9 @@ class ConservedError(Metric):
 
     def rows(self, frames: Frames) -> tuple[str, ...]:
         return tuple(_densities(frames))
+
+    def units(self, frames: Frames) -> tuple[str, ...]:
+        return self.rows(frames)
 
     def terms(self, frames: Frames) -> np.ndarray:
         gaps = []

@@ -1,4 +1,7 @@
-"""Errors in the units of the field. w is the fluid volume of a cell, e = prediction - truth."""
+"""Errors in the units of the field. w is the fluid volume of a cell, e = prediction - truth.
+
+The row "all" pools the fields; there is none where fields differ in unit.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class _MeanError(Metric):
 
 @final
 class MeanSquaredError(_MeanError):
-    """MSE = sum(w e^2) / sum(w), over cells, frames, starts (and fields, for the row "all") of a case.
+    """MSE = sum(w e^2) / sum(w), over cells, frames, starts (and fields of one unit, for the row "all") of a case.
 
     Unit: the field's squared. Then the mean over cases.
     """

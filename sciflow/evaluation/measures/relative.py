@@ -1,16 +1,21 @@
 """Errors without a unit: against the size of the truth, its variation, or persistence.
 
 w is the fluid volume of a cell, y the truth, e = prediction - y, and y0 the last frame of the context, which
-persistence holds. All sums run over cells, frames and starts of one case; the row "all" also sums over fields.
+persistence holds. All sums run over cells, frames and starts of one case. The row "all" also sums over the fields of
+one unit; where fields differ in unit it is the mean of the units' scores (for the gain see there).
 """
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from sciflow.evaluation.measures.base import Frames, Metric, ratio
+
+
+class _Relative(Metric):
+    relative: ClassVar[bool] = True
 
 
 def _square_terms(frames: Frames, *which: str) -> np.ndarray:
@@ -31,7 +36,7 @@ def _variation(frames: Frames) -> np.ndarray:
 
 
 @final
-class NormalisedMeanSquaredError(Metric):
+class NormalisedMeanSquaredError(_Relative):
     """NMSE = sum(w e^2) / sum(w y^2) of each case, then the mean over cases.
 
     Frames are pooled before the division, so a frame in which nothing happens cannot dominate.
@@ -47,7 +52,7 @@ class NormalisedMeanSquaredError(Metric):
 
 
 @final
-class NormalisedRootMeanSquaredError(Metric):
+class NormalisedRootMeanSquaredError(_Relative):
     """nRMSE = sqrt(sum(w e^2) / sum(w y^2)) of each case: the relative L2 error. Then the mean over cases."""
 
     name = "nrmse"
@@ -60,7 +65,7 @@ class NormalisedRootMeanSquaredError(Metric):
 
 
 @final
-class VarianceScaledError(Metric):
+class VarianceScaledError(_Relative):
     """VRMSE = sqrt(sum(w e^2) / sum(w (y - m)^2)) of each case, m the spatial mean of y in each frame and field.
 
     Predicting the spatial mean of every frame scores 1. Then the mean over cases. No epsilon: a truth that does not
@@ -77,7 +82,7 @@ class VarianceScaledError(Metric):
 
 
 @final
-class PersistenceError(Metric):
+class PersistenceError(_Relative):
     """NMSE of persistence on the very same frames: sum(w (y0 - y)^2) / sum(w y^2) of each case.
 
     It is the same for every method, and the numerator of `gain`.
@@ -93,26 +98,31 @@ class PersistenceError(Metric):
 
 
 @final
-class Gain(Metric):
+class Gain(_Relative):
     """How many times lower than persistence: sum(w (y0 - y)^2) / sum(w e^2) of each case.
 
     1 is persistence, above 1 is better. Over cases a mean of ratios would be ruled by the easiest case: summaries
     therefore take the ratio of the means, mean NMSE of persistence / mean NMSE of the method, and show the smallest
-    ratio of a single case beside it. Where both errors are 0 the score is 1.
+    ratio of a single case beside it. For the same reason the row "all" over fields of different units is the mean NMSE
+    of persistence / the mean NMSE of the method, both over units. Where both errors are 0 the score is 1.
     """
 
     name = "gain"
     better = "higher"
 
     def terms(self, frames: Frames) -> np.ndarray:
-        return _square_terms(frames, "persistence", "error")
+        return _square_terms(frames, "persistence", "error", "truth")
 
     def value(self, terms: np.ndarray) -> np.ndarray:
-        return np.where((terms == 0).all(axis=-1), 1.0, ratio(terms[..., 0], terms[..., 1]))
+        return np.where((terms[..., :2] == 0).all(axis=-1), 1.0, ratio(terms[..., 0], terms[..., 1]))
+
+    def over_units(self, terms: np.ndarray) -> float:
+        held, error = (ratio(terms[..., index], terms[..., 2]).mean(axis=-1) for index in (0, 1))
+        return float(np.nan_to_num(self.value(np.stack([held, error], axis=-1)), nan=1.0, posinf=np.inf))
 
 
 @final
-class Skill(Metric):
+class Skill(_Relative):
     """Skill = 1 - sum(w e^2) / sum(w (y0 - y)^2) of each case, then the mean over cases.
 
     1 is perfect, 0 is persistence, below 0 is worse than persistence.

@@ -1,0 +1,148 @@
+"""From finished runs to the results folder: tables, leaderboard, picture, report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from sciflow.core import InputError, atomic_path, digest
+from sciflow.evaluation.methods import is_network
+from sciflow.evaluation.plan import PlannedRun, evaluation_digest, read_json
+from sciflow.evaluation.ranking import Entry, as_json, as_table, leaderboard, markdown
+from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS, Results
+
+if TYPE_CHECKING:
+    from sciflow.evaluation.suite import MethodEntry, Suite
+
+_MEASURED = ("metrics.csv", "curves.csv", "cost.json")
+
+
+def collect(
+    suite: Suite, folder: Path, runs: Iterable[PlannedRun], failures: Mapping[str, str], data: Mapping[str, str]
+) -> Results:
+    """The tables of all finished runs of a suite in one.
+
+    Raises:
+        InputError: no run is finished.
+    """
+    finished = [item for item in runs if (item.folder / "metrics.csv").is_file()]
+    if not finished:
+        reason = "; ".join(f"{name}: {text}" for name, text in failures.items()) or "no run is finished"
+        raise InputError(f"The suite '{suite.name}' has no results: {reason}.")
+    costs = []
+    for item in finished:
+        cost = read_json(item.folder / "cost.json")
+        costs.append({"method": item.entry.title, "seed": item.seed, "folder": item.folder.name, **cost})
+    facts = {
+        "suite": suite.name,
+        "title": suite.title,
+        "description": suite.description,
+        "budget": suite.budget,
+        "split": suite.split,
+        "task": suite.task.model_dump(mode="json"),
+        "seeds": list(suite.seeds),
+        "metrics": list(suite.metrics),
+        **data,
+        "runs": {item.folder.name: _content(item.folder) for item in finished},
+        "evaluation_digest": evaluation_digest(suite),
+        "environments": environments([item.folder for item in finished]),
+    }
+    table, curves = (_joined(suite, finished, name) for name in ("metrics.csv", "curves.csv"))
+    return Results(table[COLUMNS], curves[CURVE_COLUMNS], pd.DataFrame(costs), facts, dict(failures))
+
+
+def environments(folders: Iterable[Path]) -> list[dict[str, Any]]:
+    """The different environments in which runs were fitted.
+
+    Only frameworks that a method uses report their devices, so devices are brought together and make no difference.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for folder in folders:
+        environment = read_json(folder / "environment.json")
+        devices = environment.pop("devices", {})
+        found.setdefault(digest(environment), {**environment, "devices": {}})["devices"].update(devices)
+    return list(found.values())
+
+
+def publish(results: Results, folder: Path, *, command: str, runs: Sequence[PlannedRun] = ()) -> list[Entry]:
+    """Write tables, leaderboard, picture and report, unless those in the folder are made of the same contents already.
+
+    Args:
+        results: from `collect`.
+        folder: the results folder.
+        command: what reproduces the results.
+        runs: whose examples are drawn.
+    """
+    entries = leaderboard(results)
+    made_of = digest({**results.facts, "failures": results.failures, "command": command})
+    results.facts["made_of"] = made_of
+    before = read_json(folder / "results.json").get("facts", {})
+    if before.get("made_of") == made_of and (folder / "report.html").is_file():
+        return entries
+    from sciflow.evaluation.page import report
+
+    texts = {
+        "leaderboard.md": markdown(entries),
+        "leaderboard.json": as_json(entries),
+        "leaderboard.csv": as_table(entries).to_csv(index=False),
+    }
+    examples = {item.entry.title: item.folder / "example.h5" for item in reversed(runs)}
+    texts["report.html"] = report(results, entries, examples=examples, command=command)
+    for name, text in texts.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    shown = drawn_method(entries, {item.entry.title: item.entry for item in runs})
+    if shown is not None:
+        _draw(examples[shown], shown, folder / "fields.png")
+    results.write(folder)
+    return entries
+
+
+def drawn_method(entries: Sequence[Entry], methods: Mapping[str, MethodEntry]) -> str | None:
+    """Title of the method to draw: the best network; without any, the best method that learned from data; else None."""
+    titles = [entry.method for entry in entries if entry.method in methods]
+    ranked = sorted(titles, key=lambda title: -_learns(methods[title]))  # stable: the leaderboard's order among equals
+    return ranked[0] if ranked and _learns(methods[ranked[0]]) else None
+
+
+def _learns(entry: MethodEntry) -> int:
+    """2 for a network, 1 for another method that learned, 0 for one that did not."""
+    kind, value = entry.source
+    if kind != "method":
+        return 1
+    if is_network(value):
+        return 2
+    from sciflow.baselines import methods
+
+    return int(getattr(methods.get(value), "learns", True))
+
+
+def _draw(example: Path, method: str, path: Path) -> None:
+    from sciflow import plot
+    from sciflow.evaluation.pictures import final_fields
+
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(plot.png(final_fields(example, method)))
+
+
+def _joined(suite: Suite, runs: Iterable[PlannedRun], name: str) -> pd.DataFrame:
+    tables = []
+    for item in runs:
+        named: dict[str, Any] = {
+            "suite": suite.name,
+            "method": item.entry.title,
+            "seed": item.seed,
+            "split": suite.split,
+        }
+        tables.append(pd.read_csv(item.folder / name, dtype={"field": str}).assign(**named))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _content(folder: Path) -> str:
+    """Hash of what a run has measured, so that a run made again is published again."""
+    parts = [(folder / name).read_bytes() for name in _MEASURED if (folder / name).is_file()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
