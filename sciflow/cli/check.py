@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sciflow.cli.output import show_table
+
+if TYPE_CHECKING:
+    from sciflow.testing import Check
 
 
 def check(
@@ -19,13 +22,16 @@ def check(
 
     declared = registry.get(problem)
     checks = run_problem_checks(declared, solve=solve)
-    show_table(
-        declared.name, ("check", "result", ""), [(c.name, "passed" if c.passed else "FAILED", c.detail) for c in checks]
-    )
+    show_table(declared.name, ("check", "result", ""), [(c.name, _result(c), c.detail) for c in checks])
     failed = [c.name for c in checks if not c.passed]
     if failed:
         typer.echo(
             f"sciflow: '{declared.name}' fails {len(failed)} of {len(checks)} checks: {', '.join(failed)}.", err=True
         )
         raise typer.Exit(2)
-    typer.echo(f"{declared.name}: {len(checks)} checks passed")
+    done = sum(not c.skipped for c in checks)
+    typer.echo(f"{declared.name}: {done} checks passed, {len(checks) - done} do not apply")
+
+
+def _result(one: Check) -> str:
+    return "skipped" if one.skipped else "passed" if one.passed else "FAILED"

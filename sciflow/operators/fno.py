@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sciflow.core.errors import InputError
 from sciflow.operators.inputs import case_features, check_inputs, grid_channels, grid_features
-from sciflow.operators.sizes import Requires, Sizes
+from sciflow.operators.sizes import Requires, Sizes, require_whole
 from sciflow.operators.spectral import SpectralConv, Transform
 
 
@@ -26,8 +26,8 @@ class FNO(nn.Module):
 
     P, Q, R and W_l act at each point, K_l are spectral convolutions
     (:class:`~sciflow.operators.spectral.SpectralConv`) over the lowest ``modes`` wavenumbers, with the bias b_l.
-    Parameters, signals and dt enter like channels that are constant in space. Every layer is activated and R is linear;
-    one more layer costs as much as the usual two-layer R and gains more.
+    Parameters, signals and dt enter like channels that are constant in space. Every layer is activated and R is linear:
+    when tried on 2-D turbulence, one more layer cost as much as the usual two-layer R and gained more.
 
     Axes that are not periodic are extended by zeros in every layer, half of ``padding`` on either side, so that their
     two ends do not act on each other; the output is cropped back. The weights do not depend on the resolution, and with
@@ -70,9 +70,9 @@ class FNO(nn.Module):
         transform: Transform = "auto",
     ) -> None:
         super().__init__()
-        if width < 1 or layers < 1:
-            raise InputError(f"width and layers must be at least 1, not {width} and {layers}.")
-        kept = (modes,) * sizes.dims if isinstance(modes, int) else tuple(modes)
+        require_whole("width", width, 1)
+        require_whole("layers", layers, 1)
+        kept = tuple(modes) if isinstance(modes, Sequence) else (modes,) * sizes.dims
         if len(kept) != sizes.dims:
             raise InputError(f"modes must be one number or one for each of the {sizes.dims} axes, not {list(kept)}.")
         extension = [0.0 if periodic else padding for periodic in sizes.periodic]

@@ -46,9 +46,10 @@ def is_whole(length: float) -> bool:
 def prefers_fft(space: Sequence[int], top: Sequence[int], lengths: Sequence[float]) -> bool:
     """Whether the fast transform is the faster of the two, judged by K / log₂ N as measured on a CPU.
 
-    Up to 64 points matrix products win with any number of modes, on 1024 points up to K = 60 in 1-D and 100 in 2-D.
+    On 64 points per axis matrix products win with any number of modes; on 1024 points up to K = 60, on 256 x 256 points
+    up to K = 64.
     """
-    turn = 6 if len(space) == 1 else 10
+    turn = 6 if len(space) == 1 else 8
     return all(is_whole(length) for length in lengths) and sum(top) > turn * sum(math.log2(size) for size in space)
 
 
@@ -65,7 +66,7 @@ def _waves(size: int, length: float, low: int, high: int) -> tuple[Tensor, Tenso
 @functools.lru_cache(maxsize=256)
 def _from_real(size: int, length: float, top: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """[(K+1)·2, N]: real values to the real and imaginary part of Σ x exp(-2πi k n/L), k = 0 … K."""
-    with torch.inference_mode(False), torch.no_grad():  # the cache must also serve a later backward pass
+    with torch.inference_mode(False):  # the cache must also serve a later backward pass
         cos, sin = _waves(size, length, 0, top)
         return torch.stack((cos, -sin), 1).flatten(0, 1).to(dtype).to(device)
 
@@ -73,7 +74,7 @@ def _from_real(size: int, length: float, top: int, dtype: torch.dtype, device: t
 @functools.lru_cache(maxsize=256)
 def _from_complex(size: int, length: float, top: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """[(2K+1)·2, 2·N]: real, then imaginary parts of values to both parts of Σ z exp(-2πi k n/L), k = -K … K."""
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False):
         cos, sin = _waves(size, length, -top, top)
         real, imaginary = torch.cat((cos, sin), 1), torch.cat((-sin, cos), 1)
         return torch.stack((real, imaginary), 1).flatten(0, 1).to(dtype).to(device)

@@ -39,9 +39,7 @@ class Sizes:
         if self.dims not in (1, 2, 3):
             raise InputError(f"dims must be 1, 2 or 3 space axes, not {self.dims!r}.")
         for name, least in (("fields", 1), ("parameters", 0), ("signals", 0), ("frames_in", 1), ("frames_out", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+            require_whole(name, getattr(self, name), least)
         periodic = tuple(bool(axis) for axis in self.periodic) or (False,) * self.dims
         if len(periodic) != self.dims:
             raise InputError(f"periodic must have one entry for each of the {self.dims} axes, not {len(periodic)}.")
@@ -89,6 +87,12 @@ class Requires:
         if self.periodic_only and not all(sizes.periodic):
             return "needs periodic axes, the problem has walls or open sides"
         return None
+
+
+def require_whole(name: str, value: object, least: int) -> None:
+    """Raise an InputError unless ``value`` is a whole number of at least ``least``."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}.")
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from sciflow.core.errors import InputError
 from sciflow.operators import fourier
+from sciflow.operators.sizes import require_whole
 
 Transform = Literal["auto", "matmul", "fft"]
 
@@ -65,16 +66,18 @@ class SpectralConv(nn.Module):
     ) -> None:
         super().__init__()
         self.modes = tuple(modes)
-        self.padding = (0.0,) * len(self.modes) if padding is None else tuple(float(p) for p in padding)
+        self.padding = (0.0,) * len(self.modes) if padding is None else tuple(padding)
         self.channels_in, self.channels_out, self.transform = channels_in, channels_out, transform
-        if len(self.modes) not in (1, 2, 3) or min(self.modes) < 2:
-            raise InputError(f"modes must be 1 to 3 whole numbers of at least 2, one per axis, not {list(modes)}.")
-        if len(self.padding) != len(self.modes) or min(self.padding) < 0:
-            raise InputError(f"padding must be a fraction of at least 0 for each of {len(self.modes)} axes.")
+        if len(self.modes) not in (1, 2, 3):
+            raise InputError(f"modes must have an entry for each of 1 to 3 axes, not {len(self.modes)}.")
+        for number in self.modes:
+            require_whole("modes", number, 2)
+        if len(self.padding) != len(self.modes) or not all(_is_fraction(value) for value in self.padding):
+            raise InputError(f"padding must be a number of at least 0 for each axis, not {list(self.padding)}.")
         if transform not in ("auto", "matmul", "fft"):
             raise InputError(f"transform must be 'auto', 'matmul' or 'fft', not {transform!r}.")
         pairs = math.prod(2 * m - 1 for m in self.modes) // 2
-        scale = 0.25 / channels_in  # small: at first the point-wise maps lead, which trains several times better
+        scale = 0.25 / channels_in  # small, so that at first the point-wise maps lead: trains to a lower error
         self.mean = nn.Parameter(scale * torch.randn(channels_in, channels_out))
         self.weight = nn.Parameter(scale * torch.randn(pairs, channels_in, channels_out, 2))
         self.bias = nn.Parameter(torch.zeros(channels_out))
@@ -137,9 +140,12 @@ class SpectralConv(nn.Module):
 def _selection(modes: tuple[int, ...], box: tuple[int, ...], device: torch.device) -> Tensor:
     """Which of the stored pairs belong to a smaller half box."""
     sizes = [2 * m - 1 for m in modes]
-    places = torch.arange(math.prod(sizes)).view(sizes)
-    for axis, (m, size) in enumerate(zip(modes, (2 * box[0] - 1, *box[1:]), strict=True)):
-        places = places.narrow(axis, m - 1 - size // 2, size)
-    pairs = places.flatten()[places.numel() // 2 + 1 :] - math.prod(sizes) // 2 - 1
-    with torch.inference_mode(False):
-        return pairs.to(device).clone()
+    with torch.inference_mode(False):  # the cache must also serve a later backward pass
+        places = torch.arange(math.prod(sizes)).view(sizes)
+        for axis, (m, size) in enumerate(zip(modes, (2 * box[0] - 1, *box[1:]), strict=True)):
+            places = places.narrow(axis, m - 1 - size // 2, size)
+        return (places.flatten()[places.numel() // 2 + 1 :] - math.prod(sizes) // 2 - 1).to(device)
+
+
+def _is_fraction(value: object) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value < math.inf

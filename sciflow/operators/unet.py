@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from sciflow.core.errors import InputError
 from sciflow.operators.inputs import case_features, check_inputs, grid_channels, grid_features
-from sciflow.operators.sizes import Requires, Sizes
+from sciflow.operators.sizes import Requires, Sizes, require_whole
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _POOL = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}
@@ -56,8 +56,7 @@ class UNet(nn.Module):
 
     def __init__(self, sizes: Sizes, *, width: int = 24, coordinates: bool = True) -> None:
         super().__init__()
-        if width < 1:
-            raise InputError(f"width must be at least 1, not {width}.")
+        require_whole("width", width, 1)
         self.sizes, self.coordinates = sizes, coordinates
         channels = grid_channels(sizes, coordinates)
         widths = [width, 2 * width, 2 * width, 4 * width]

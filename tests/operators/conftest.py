@@ -1,31 +1,37 @@
-"""Inputs of networks."""
+"""Random inputs for a network of given sizes."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 from sciflow.operators import Sizes
 
+Inputs = dict[str, torch.Tensor]
+
 
 @pytest.fixture
-def inputs() -> Callable[..., dict[str, torch.Tensor]]:
-    """Random inputs of the right shapes for some sizes and a grid."""
+def make_inputs() -> Callable[..., Inputs]:
+    """make_inputs(sizes, space, batch=3) -> keyword arguments of forward, ``x`` among them."""
 
-    def make(sizes: Sizes, shape: tuple[int, ...], batch: int = 3, seed: int = 0) -> dict[str, torch.Tensor]:
-        generator = torch.Generator().manual_seed(seed)
+    def make(sizes: Sizes, space: tuple[int, ...], batch: int = 3, **replaced: Any) -> Inputs:
+        generator = torch.Generator().manual_seed(1)
 
-        def draw(*size: int) -> torch.Tensor:
-            return torch.rand(*size, generator=generator)
+        def random(*shape: int) -> torch.Tensor:
+            return torch.randn(*shape, generator=generator)
 
-        grid = torch.stack(torch.meshgrid(*((torch.arange(n) + 0.5) / n for n in shape), indexing="ij"))
-        return {
-            "x": draw(batch, sizes.frames_in, sizes.fields, *shape),
-            "parameters": draw(batch, sizes.parameters),
-            "signals": draw(batch, sizes.frames, sizes.signals),
-            "mask": (draw(batch, 1, *shape) > 0.2).float(),
-            "coordinates": grid.expand(batch, *grid.shape),
-            "dt": 1 + draw(batch),
+        axes = [(torch.arange(size) + 0.5) / size for size in space]
+        inputs = {
+            "x": random(batch, sizes.frames_in, sizes.fields, *space),
+            "parameters": random(batch, sizes.parameters),
+            "signals": random(batch, sizes.frames, sizes.signals),
+            "mask": (random(batch, 1, *space) > -1).float(),
+            "coordinates": torch.stack(torch.meshgrid(*axes, indexing="ij")).expand(batch, *[-1] * (len(space) + 1)),
+            "dt": 1 + 0.1 * random(batch),
         }
+        return inputs | replaced
 
     return make

@@ -1,139 +1,93 @@
-"""What every network must do, and what is particular to each."""
+"""Sizes, requirements, the registry of networks, and shape annotations."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
 
 import pytest
 import torch
+from torch import nn
 
 from sciflow.core.errors import InputError, UnknownNameError
-from sciflow.operators import Sizes, build, networks
-
-FULL = {"parameters": 2, "signals": 1, "frames_in": 2, "frames_out": 2, "mask": True}
-CASES = [
-    ("fno", 1, (16,), {"width": 8, "modes": 4}),
-    ("fno", 2, (12, 10), {"width": 8, "modes": 4}),
-    ("fno", 3, (8, 9, 10), {"width": 4, "modes": 3}),
-    ("unet", 1, (16,), {"width": 8}),
-    ("unet", 2, (17, 12), {"width": 8}),
-    ("unet", 3, (8, 9, 10), {"width": 8}),
-]
+from sciflow.core.registry import Registry
+from sciflow.operators import Requires, Sizes, build, networks
 
 
-def run(network: torch.nn.Module, given: dict[str, torch.Tensor]) -> torch.Tensor:
-    return network(given["x"], **{name: value for name, value in given.items() if name != "x"})
+def test_sizes_know_their_channels():
+    sizes = Sizes(3, 2, parameters=2, signals=1, frames_in=4, frames_out=2, periodic=(True, False), mask=True)
+    assert (sizes.channels_in, sizes.channels_out, sizes.frames, sizes.conditions) == (12, 6, 6, 2 + 6 + 1)
+    assert Sizes(1, 3).periodic == (False, False, False)
+    assert Sizes(**json.loads(json.dumps(dataclasses.asdict(sizes)))) == sizes
 
 
-@pytest.mark.parametrize(("name", "dims", "shape", "config"), CASES)
-def test_shapes_inputs_gradients_and_batches(
-    inputs, name: str, dims: int, shape: tuple[int, ...], config: dict
-) -> None:
-    sizes = Sizes(fields=2, dims=dims, periodic=(True,) + (False,) * (dims - 1), **FULL)
-    torch.manual_seed(0)
-    network = build(name, sizes, **config).eval()
-    given = inputs(sizes, shape)
-    out = run(network, given)
-    assert out.shape == (3, 2, 2, *shape)
-    for key, value in given.items():
-        changed = run(network, {**given, key: 1 - value if key == "mask" else value + 0.25})
-        assert (changed - out).abs().max() > 1e-6, f"{key} does not matter"
-    alone = run(network, {key: value[1:2] for key, value in given.items()})
-    assert torch.allclose(alone[0], out[1], atol=1e-5)
-    out.square().sum().backward()
-    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in network.parameters())
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"fields": 0}, "fields"),
+        ({"dims": 4}, "dims"),
+        ({"parameters": -1}, "parameters"),
+        ({"frames_out": 0}, "frames_out"),
+        ({"frames_in": 1.5}, "frames_in"),
+        ({"periodic": (True,)}, "periodic"),
+    ],
+)
+def test_bad_sizes(values, named):
+    with pytest.raises(InputError, match=named):
+        Sizes(**({"fields": 1, "dims": 2} | values))
 
 
 @pytest.mark.parametrize("name", ["fno", "unet"])
-def test_no_parameters_no_signals_no_mask(inputs, name: str) -> None:
-    sizes = Sizes(fields=1, dims=2)
-    assert run(build(name, sizes, width=8), inputs(sizes, (16, 16))).shape == (3, 1, 1, 16, 16)
+def test_registered_networks(name):
+    assert name in networks.names() and networks.summary(name)
+    network = networks.get(name)
+    assert network.name == name and network.requires == Requires()
+    assert isinstance(build(name, Sizes(1, 1), width=8), network)
 
 
-def test_fno_parameter_count() -> None:
-    """lift + condition + layers (spectral + point-wise) + projection, for the sizes of the quickstart."""
-    sizes = Sizes(fields=2, dims=2, parameters=4, signals=1)
-    network = build("fno", sizes, width=32, modes=12, layers=4)
-    spectral = 32 * 32 * 23 * 23 + 32
-    expected = (4 * 32 + 32) + sizes.conditions * 32 + 4 * (spectral + 32 * 32) + (32 * 2 + 2)
-    assert sum(p.numel() for p in network.parameters()) == expected
+def test_names_are_listed_without_torch():
+    code = "import sys; from sciflow.operators import networks; networks.names(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_unet_parameter_count() -> None:
-    """Two convolutions of 3 x 3, two norms and the conditions a level, widths C, 2C, 2C, 4C and back."""
-    sizes = Sizes(fields=2, dims=2, parameters=4, signals=1)
-    network = build("unet", sizes, width=24)
-    entry = 2 + 2
-    levels = [(entry, 24), (24, 48), (48, 48), (48, 96), (96 + 48, 48), (48 + 48, 48), (48 + 24, 24)]
-    expected = sum(9 * (a * b + b * b) + 4 * b + sizes.conditions * b for a, b in levels) + (24 + entry) * 2 + 2
-    assert sum(p.numel() for p in network.parameters()) == expected
-
-
-def test_fno_without_coordinates_commutes_with_shifts(inputs) -> None:
-    sizes = Sizes(fields=1, dims=2, periodic=(True, True))
-    network = build("fno", sizes, width=8, modes=4, coordinates=False).double()
-    given = {name: value.double() for name, value in inputs(sizes, (12, 10)).items()}
-    shifted = {**given, "x": given["x"].roll((3, 4), (-2, -1))}
-    assert torch.allclose(run(network, shifted), run(network, given).roll((3, 4), (-2, -1)), atol=1e-12)
-
-
-def test_unet_commutes_with_shifts_of_eight_cells_on_periodic_axes(inputs) -> None:
-    sizes = Sizes(fields=1, dims=2, periodic=(True, True))
-    network = build("unet", sizes, width=8).double().eval()
-    given = {name: value.double() for name, value in inputs(sizes, (16, 16)).items()}
-    given["coordinates"] = torch.zeros_like(given["coordinates"])
-    shifted = {**given, "x": given["x"].roll((8, 8), (-2, -1))}
-    assert torch.allclose(run(network, shifted), run(network, given).roll((8, 8), (-2, -1)), atol=1e-10)
-
-
-@pytest.mark.parametrize("name", ["fno", "unet"])
-def test_output_is_reproduced(inputs, name: str) -> None:
-    """Weights set by a formula, so that the figure does not depend on initialisation or random numbers of a version."""
-    sizes = Sizes(fields=1, dims=1, periodic=(True,), parameters=1)
-    network = build(name, sizes, width=8, **({"modes": 4} if name == "fno" else {})).double().eval()
-    with torch.no_grad():
-        for index, parameter in enumerate(network.parameters()):
-            ramp = torch.arange(parameter.numel(), dtype=torch.float64)
-            parameter.copy_((torch.sin(ramp * 0.7 + index) * 0.2).view_as(parameter))
-    position = torch.arange(16, dtype=torch.float64) / 16
-    given = {
-        "x": torch.sin(2 * torch.pi * position).view(1, 1, 1, 16),
-        "parameters": torch.full((1, 1), 0.5, dtype=torch.float64),
-        "signals": torch.zeros(1, 2, 0, dtype=torch.float64),
-        "mask": torch.ones(1, 1, 16, dtype=torch.float64),
-        "coordinates": position.view(1, 1, 16),
-        "dt": torch.ones(1, dtype=torch.float64),
-    }
-    assert run(network, given)[0, 0, 0, :4].tolist() == pytest.approx(STORED[name], abs=1e-6)
-
-
-STORED = {
-    "fno": [0.2391567440, 0.2382927949, 0.2373846549, 0.2365659661],
-    "unet": [-0.1887477104, -0.2942531527, -0.3506073413, -0.3466709603],
-}
-
-
-def test_unknown_network_and_options() -> None:
-    sizes = Sizes(fields=1, dims=1)
+def test_unknown_names_and_options():
     with pytest.raises(UnknownNameError, match="'fno'"):
-        build("fnoo", sizes)
-    with pytest.raises(InputError, match="widht"):
-        build("fno", sizes, widht=8)
-    with pytest.raises(InputError, match="width"):
-        build("unet", sizes, width=0)
-    assert networks.names() == ["fno", "unet"]
+        build("fnoo", Sizes(1, 1))
+    with pytest.raises(InputError, match=r"no option 'widht'.*'width'"):
+        build("fno", Sizes(1, 1), widht=3)
 
 
-def test_what_a_network_requires_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    from sciflow.operators import Requires
+def test_requirements_are_checked_and_alternatives_named(monkeypatch):
+    class Ring(nn.Module):
+        name = "ring"
+        requires = Requires(dims=(2,), periodic_only=True)
 
-    monkeypatch.setattr(networks.get("fno"), "requires", Requires(dims=(1,), periodic_only=True))
-    with pytest.raises(InputError, match="unet"):
-        build("fno", Sizes(fields=1, dims=2))
+        def __init__(self, sizes: Sizes) -> None:
+            super().__init__()
+
+    own: Registry[type[nn.Module]] = Registry("network", None)
+    own.add("ring", Ring)
+    own.add("fno", networks.get("fno"))
+    monkeypatch.setattr("sciflow.operators.networks", own)
+    assert isinstance(build("ring", Sizes(1, 2, periodic=(True, True))), Ring)
+    with pytest.raises(InputError, match=r"'ring' needs periodic axes.*use fno instead"):
+        build("ring", Sizes(1, 2, periodic=(True, False)))
+    with pytest.raises(InputError, match=r"handles 2 space axes, the problem has 3; use fno instead"):
+        build("ring", Sizes(1, 3))
 
 
 @pytest.mark.parametrize("name", ["fno", "unet"])
-def test_wrong_shapes(inputs, name: str) -> None:
-    sizes = Sizes(fields=2, dims=2, parameters=1)
-    network = build(name, sizes, width=8)
-    given = inputs(sizes, (12, 12))
-    with pytest.raises(InputError, match="parameters"):
-        run(network, {**given, "parameters": torch.zeros(3, 2)})
-    with pytest.raises(InputError, match="x must be"):
-        run(network, {**given, "x": given["x"][:, :, :1]})
+def test_shape_annotations_hold(name, make_inputs):
+    from beartype import beartype
+    from jaxtyping import TypeCheckError, jaxtyped
+
+    sizes = Sizes(2, 2, parameters=1, signals=1, periodic=(True, False), mask=True)
+    net, inputs = build(name, sizes, width=8), make_inputs(sizes, (16, 8))
+    original = type(net).forward
+    original.__annotations__ = {key: eval(kind, original.__globals__) for key, kind in original.__annotations__.items()}
+    checked = jaxtyped(original, typechecker=beartype)
+    assert checked(net, **inputs).shape == inputs["x"].shape
+    with pytest.raises(TypeCheckError):
+        checked(net, **(inputs | {"dt": torch.ones(5)}))
