@@ -18,6 +18,8 @@ def test_new_equation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     declaration = next(block for block in blocks() if "kawahara = Problem(" in block)
     uses = next(block for block in blocks() if 'kawahara.residual("torch")' in block)
+    code = [line for line in declaration.splitlines() if line.strip() and not line.startswith(("import", "from"))]
+    assert len(code) <= 15
     space: dict = {}
     exec(declaration, space)
     exec(uses, space)
