@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 methods: Registry[type[Method]] = Registry("method", "sciflow.methods")
 methods.add("persistence", "sciflow.baselines.persistence:Persistence", summary="holds the last context frame")
+methods.add("mean", "sciflow.baselines.mean:MeanField", summary="the mean training case, with its variance")
 methods.add("nearest", "sciflow.baselines.nearest:Nearest", summary="nearest training case, at the same time")
 methods.add(
     "interpolation",
@@ -21,6 +22,20 @@ methods.add("pod-ridge", "sciflow.baselines.pod_ridge:PodRidge", summary="POD an
 methods.add(
     "pod-gp", "sciflow.baselines.pod_gp:PodGaussianProcess", summary="POD and a Gaussian process, with variance"
 )
+methods.add(
+    "pca-ridge",
+    "sciflow.baselines.pca_ridge:PcaRidge",
+    summary="principal components of inputs and fields, and a linear map between them",
+)
+methods.add(
+    "pca-gp",
+    "sciflow.baselines.pca_gp:PcaGaussianProcess",
+    summary="principal components and a Gaussian process between them, with variance",
+)
+methods.add(
+    "gappy-pod", "sciflow.baselines.gappy_pod:GappyPod", summary="POD conditioned on observations, with variance"
+)
+methods.add("kriging", "sciflow.baselines.kriging:Kriging", summary="Gaussian process in space and time for each case")
 methods.add("coarse-solver", "sciflow.baselines.coarse:CoarseSolver", summary="the reference solver on a coarser grid")
 
 __all__ = ["methods"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from abc import abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -37,7 +38,7 @@ class Baseline(Method):
         """Answer a query; called by `predict` once the method is fitted."""
 
     def predict(self, query: Query | Dataset) -> Forecast:
-        """Forecast a query, or a data set from its first frame over all later ones.
+        """Answer a query, or a data set: all frames after its first, or its one frame if it is steady.
 
         Raises:
             InputError: the method is not fitted, the query does not match what it was fitted on or holds NaN, or the
@@ -91,7 +92,7 @@ class Baseline(Method):
 
 
 def as_query(query: Query | Dataset) -> Query:
-    """A data set as the query for all frames after its first.
+    """A data set as the query for all frames after its first; for its one frame where it has no more.
 
     Raises:
         InputError: its cases have different numbers of frames.
@@ -100,7 +101,33 @@ def as_query(query: Query | Dataset) -> Query:
         return query
     from sciflow.data.queries import later_frames
 
-    return later_frames(query, 1)
+    return later_frames(query, 0 if query.frame_count == 1 else 1)
+
+
+def last_frame(query: Query, fields: list[str], method: str) -> np.ndarray:
+    """The last context frame as float64 [case, C, *S]; solid cells are 0.
+
+    Raises:
+        InputError: the query has no context frame, lacks a field, or holds NaN or infinity in a fluid cell.
+    """
+    if not query.context.sizes["time"]:
+        raise InputError(
+            f"The method '{method}' starts from a frame, but the query gives none; use 'mean', 'interpolation' or "
+            "another method that needs no start frame."
+        )
+    return to_array(query.context.isel(time=[-1]), fields)[:, 0]
+
+
+def require_grid(query: Query, shape: Sequence[int], method: str) -> tuple[int, ...]:
+    """Sizes of the query's space axes in tensor order.
+
+    Raises:
+        InputError: they are not those of the grid the method was fitted on.
+    """
+    grid = tuple(int(query.context.sizes[axis]) for axis in space_of(query.context))
+    if grid != tuple(shape):
+        raise InputError(f"The method '{method}' was fitted on a grid {tuple(shape)}, the query has {grid}.")
+    return grid
 
 
 def field_names(context: xr.Dataset) -> list[str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Self, final
 
 import numpy as np
 import xarray as xr
 
-from sciflow.baselines.base import Baseline, field_names, to_array
+from sciflow.baselines.base import Baseline, field_names, last_frame
 from sciflow.core import Forecast, InputError, Query
-from sciflow.data.query_arrays import forecast_fields
-from sciflow.data.schema import SPACE
+from sciflow.data.query_arrays import forecast_fields, input_array
+from sciflow.data.schema import SPACE, space_of
+from sciflow.problems.distributions import Distribution
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
 
 @final
 class CoarseSolver(Baseline):
-    """Starts the problem's reference solver from the last context frame and reads its frames back.
+    """The problem's reference solver on a coarser grid, asked what a network is asked.
 
-    Context and answer pass between the query's grid and the solver's by trigonometric interpolation on periodic axes
-    and by cubic splines on others. The solver knows the equations and the coefficients of the signals, which learned
-    methods are not shown; what it lacks is resolution. At the resolution that made the data its error is that of
-    storing a coarse frame and starting anew from it.
+    - Start frames given: it starts from the last one and its frames are read back.
+    - None given, time-dependent problem: it starts from the problem's own initial condition at the beginning of the
+      problem's time, if that is an expression.
+    - Steady problem: it solves with the query's input fields.
+
+    Fields pass between the query's grid and the solver's by trigonometric interpolation on periodic axes and by cubic
+    splines on others, input fields differently, since they may jump: from cells to cells by the mean over each of the
+    solver's cells (the arithmetic one, of a coefficient too, weighted by overlap where sizes do not divide), from nodes
+    linearly on axes that are not periodic. The solver knows the equations and the coefficients of the signals, which
+    learned methods are not shown; what it lacks is resolution. At the resolution that made the data its error is that
+    of storing a coarse frame and starting anew from it.
 
     Args:
         resolution: points along each axis on which the solver takes and gives frames, one number or one per axis in the
@@ -39,7 +47,8 @@ class CoarseSolver(Baseline):
         precision: "float64" or "float32".
 
     Raises:
-        InputError: the data set names no problem, or lacks an evolving field of it.
+        InputError: the data set names no problem or lacks an evolving field of it, or there is no start frame and the
+            problem draws its start from a distribution.
     """
 
     name = "coarse-solver"
@@ -59,55 +68,93 @@ class CoarseSolver(Baseline):
 
     def fit(self, train: Dataset, valid: Dataset | None = None) -> Self:
         """Nothing to learn; checks that there is a solver for the data set's problem."""
-        self._engine(train.problem, train.shape)
+        engine = self._engine(train.problem, train.shape)
+        solved_on = self.options.get("solve_resolution", engine.resolution)
+        self.state = {"points": int(np.prod(np.broadcast_to(solved_on, len(engine.resolution))))}
         return self
 
+    def cost(self) -> dict[str, float]:
+        """No ``parameters``; once fitted, the number of grid ``points`` that the solver computes on."""
+        return {"parameters": 0.0, **{name: float(value) for name, value in self.state.items()}}
+
     def forecast(self, query: Query) -> Forecast:
-        """Solve from each context, cases that share their times and domain together."""
+        """Solve each case, those that share their times and domain together."""
         sizes = tuple(query.context.sizes[axis] for axis in SPACE if axis in query.context.sizes)
         engine = self._engine(str(query.context.attrs.get("problem", "")), sizes)
         fields = field_names(query.context)
-        last = to_array(query.context.isel(time=[-1]), fields)[:, 0]
+        given = self._given(engine.problem, query, fields)
+        moments = _moments(engine.problem, query)
+        if autonomous(engine.problem):  # cases that start at different times can then be solved together
+            moments = moments - moments[:, :1]
         cases = [case_of(query.context, engine.problem, index) for index in range(query.cases)]
-        moments = np.concatenate([query.context_times[:, -1:], query.times], axis=1)
+        # To nine digits of the latest time, so that rounding does not keep cases apart.
+        keys = np.round(moments / (np.abs(moments).max() or 1.0), 9)
         groups: dict[Any, list[int]] = defaultdict(list)
         for index, case in enumerate(cases):
             bounds = tuple(engine.problem.bounds(case.parameters).values())
-            groups[tuple(moments[index]), bounds].append(index)
-        out = np.empty((query.cases, query.steps, *last.shape[1:]))
+            groups[tuple(keys[index]), bounds].append(index)
+        out = np.empty((query.cases, query.steps, len(fields), *sizes))
         for members in groups.values():
             chosen = [cases[index] for index in members]
-            out[members] = self._solve(engine, chosen, moments[members[0]], last[members], query.context, fields)
+            own = {name: values[members] for name, values in given.items()}
+            solved = self._solve(engine, chosen, moments[members[0]], own, query.context, fields)
+            out[members] = solved[:, -query.steps :]
         return Forecast(forecast_fields(out, query, fields))
+
+    def _given(self, problem: Problem, query: Query, fields: list[str]) -> dict[str, np.ndarray]:
+        """What the query knows of the problem: start of every evolving field, and input fields, [case, *S] by name."""
+        space = space_of(query.context)
+        names = [info.name for info in problem.inputs]
+        given = dict(zip(names, input_array(query.context, names, space).swapaxes(0, 1), strict=True))
+        if problem.t is None:
+            return given
+        if not query.context.sizes["time"]:
+            drawn = [name for name in problem.evolution if isinstance(problem.initial.get(name), Distribution)]
+            if drawn:
+                raise InputError(
+                    f"The problem '{problem.name}' draws the start of '{drawn[0]}' at random, so that the method "
+                    f"'{self.name}' needs start frames; ask for a forecast."
+                )
+            return given
+        missing = [name for name in problem.evolution if name not in fields]
+        if missing:
+            raise InputError(
+                f"The problem '{problem.name}' evolves '{missing[0]}', which the data set does not hold; a solver "
+                "cannot start from its frames."
+            )
+        start = last_frame(query, list(problem.evolution), self.name)
+        return given | dict(zip(problem.evolution, start.swapaxes(0, 1), strict=True))
 
     def _solve(
         self,
         engine: ReferenceSolver,
         cases: list[Case],
         moments: np.ndarray,
-        start: np.ndarray,
+        given: dict[str, np.ndarray],
         context: xr.Dataset,
         fields: Sequence[str],
     ) -> np.ndarray:
-        """Frames [case, time, C, *S] on the context's grid, from fields [case, C, *S]."""
-        evolving = list(engine.problem.evolution)
-        missing = [name for name in evolving if name not in fields]
-        if missing:
-            raise InputError(
-                f"The problem '{engine.problem.name}' evolves '{missing[0]}', which the data set does not hold; a "
-                "solver cannot start from its frames."
-            )
-        periodic = engine.problem.periodic
+        """Frames [case, time, C, *S] on the context's grid, from fields [case, *S] by name."""
+        problem = engine.problem
+        grid = engine.grid(cases)
         ours = {axis: np.asarray(context[axis].values, np.float64) for axis in SPACE if axis in context.dims}
-        theirs = {axis: engine.grid(cases).axes[axis] for axis in ours}
-        there = {axis: resampling(ours[axis], theirs[axis], periodic=axis in periodic) for axis in ours}
-        back = {axis: resampling(theirs[axis], ours[axis], periodic=axis in periodic) for axis in ours}
-        initial = {name: apply(there.values(), start[:, list(fields).index(name)]) for name in evolving}
+        cells = grid.kind == "cells" and context.attrs.get("grid") == "cells"
+        there, known, back = [], [], []
+        for axis, points in ours.items():
+            target, periodic = grid.axes[axis], axis in problem.periodic
+            there.append(resampling(points, target, periodic=periodic))
+            back.append(resampling(target, points, periodic=periodic))
+            if cells:
+                known.append(averaging(len(points), len(target)))
+            else:
+                known.append(there[-1] if periodic else linear(points, target))
+        evolving = problem.evolution
+        initial = {name: apply(there if name in evolving else known, values) for name, values in given.items()}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # under-resolved is what this method is meant to be
-            solved = engine.run(cases, moments, initial).isel(time=slice(1, None))
+            solved = engine.run(cases, _evenly(moments), initial or None)
         frames = [solved[name].transpose("case", "time", *ours).values for name in fields]
-        return np.stack([apply(back.values(), frame) for frame in frames], axis=2)
+        return np.stack([apply(back, frame) for frame in frames], axis=2)
 
     def _engine(self, problem: str, sizes: tuple[int, ...]) -> ReferenceSolver:
         """The solver, built once; `sizes` of the query's grid in array order."""
@@ -120,6 +167,24 @@ class CoarseSolver(Baseline):
             options = {"precision": self.precision, **self.options}
             self._engines[problem, resolution] = build(problem, resolution, solver=self.solver, **options)
         return self._engines[problem, resolution]
+
+
+def autonomous(problem: Problem) -> bool:
+    """Whether only time differences matter: time enters neither equations, nor boundary and initial conditions."""
+    import sympy
+
+    if problem.t is None or problem.signals:
+        return False
+    given = [*problem.evolution.values(), *problem.constraints.values(), *problem.initial.values()]
+    for sides in problem.boundary.values():
+        given += [value for condition in sides.values() for value in getattr(condition, "value", ())]
+    for expression in given:
+        if isinstance(expression, sympy.Basic):
+            # Fields and their derivatives are called with t; only what is left of the expression counts.
+            parts = expression.atoms(sympy.Derivative, sympy.core.function.AppliedUndef)
+            if problem.t in expression.xreplace({part: sympy.Dummy() for part in parts}).free_symbols:
+                return False
+    return True
 
 
 def case_of(context: xr.Dataset, problem: Problem, index: int) -> Case:
@@ -139,6 +204,51 @@ def case_of(context: xr.Dataset, problem: Problem, index: int) -> Case:
     parameters = read([info.name for info in problem.parameters])
     coefficients = read([info.name for info in problem.coefficients])
     return Case(index, 0, parameters, coefficients)
+
+
+def _moments(problem: Problem, query: Query) -> np.ndarray:
+    """Times [case, ...] to solve for, from the start on; the last ones are those asked for.
+
+    Raises:
+        InputError: a time lies before the start of the problem.
+    """
+    if problem.t is None:
+        return np.zeros((query.cases, 1))
+    if query.context.sizes["time"]:
+        return np.concatenate([query.context_times[:, -1:], query.times], axis=1)
+    begin = problem.time[0] if problem.time else 0.0
+    first = float(query.times.min())
+    if first < begin:
+        raise InputError(f"The query asks for the time {first:g}, but '{problem.name}' starts at {begin:g}.")
+    at_start = query.times[:, 0] == begin
+    if at_start.all():
+        return query.times
+    if at_start.any():
+        raise InputError("Some cases of the query are asked for their start and others are not; ask for them apart.")
+    return np.concatenate([np.full((query.cases, 1), begin), query.times], axis=1)
+
+
+def _evenly(moments: np.ndarray) -> np.ndarray:
+    """The same times, with more between the first two where that makes all evenly spaced, as some solvers want them."""
+    gaps = np.diff(moments)
+    if len(gaps) < 2 or np.ptp(gaps[1:]) > 1e-6 * gaps[1]:
+        return moments
+    steps = round(gaps[0] / gaps[1])
+    if steps < 2 or abs(steps * gaps[1] - gaps[0]) > 1e-6 * gaps[0]:
+        return moments
+    return np.concatenate([np.linspace(moments[0], moments[1], steps + 1), moments[2:]])
+
+
+def averaging(source: int, target: int) -> np.ndarray:
+    """Matrix [target, source] of means over equal cells from means over other equal cells of the same interval."""
+    edges, wanted = np.linspace(0, 1, source + 1), np.linspace(0, 1, target + 1)
+    overlap = np.minimum(edges[1:], wanted[1:, None]) - np.maximum(edges[:-1], wanted[:-1, None])
+    return np.asarray(np.maximum(overlap, 0.0) * target)
+
+
+def linear(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Matrix [target, source] of linear interpolation, held beyond the ends."""
+    return np.stack([np.interp(target, source, unit) for unit in np.eye(len(source))], axis=1)
 
 
 def resampling(source: np.ndarray, target: np.ndarray, *, periodic: bool) -> np.ndarray:
@@ -162,7 +272,7 @@ def resampling(source: np.ndarray, target: np.ndarray, *, periodic: bool) -> np.
     return np.asarray(kernel / count)
 
 
-def apply(matrices: Any, values: np.ndarray) -> np.ndarray:
+def apply(matrices: Iterable[np.ndarray], values: np.ndarray) -> np.ndarray:
     """One matrix for each of the trailing axes, in order."""
     matrices = list(matrices)
     for position, matrix in enumerate(matrices):

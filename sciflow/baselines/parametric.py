@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from sciflow.baselines.base import Baseline
+from sciflow.baselines.base import Baseline, require_grid
 from sciflow.baselines.parameters import ParameterSpace, field_scales, time_scales
-from sciflow.core import Forecast, InputError, Query
+from sciflow.core import Forecast, Query
 from sciflow.data.query_arrays import forecast_fields
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ class ParametricBaseline(Baseline):
 
     Fields and times are compared in the characteristic scales of each case, where the data set declares them. Between
     stored times a training case is interpolated linearly; before its first and after its last valid frame it is held.
-    The training frames are stored (float32), so a saved method is as large as they are.
+    Start frames and input fields of a query are not looked at, so it may have none. The training frames are stored
+    (float32), so a saved method is as large as they are.
     """
 
     @abstractmethod
@@ -46,9 +47,7 @@ class ParametricBaseline(Baseline):
         fields = self.state["fields"]
         space = ParameterSpace.from_json(self.state["space"])
         frames = self.arrays["frames"]
-        grid = tuple(query.context.sizes[axis] for axis in ("z", "y", "x") if axis in query.context.sizes)
-        if grid != frames.shape[3:]:
-            raise InputError(f"The method '{self.name}' was fitted on a grid {frames.shape[3:]}, the query has {grid}.")
+        grid = require_grid(query, frames.shape[3:], self.name)
         times = query.times / time_scales(query.context)[:, None]
         weights = self.weights(space.encode(query.context))
         out = np.zeros((query.cases, query.steps, *frames.shape[2:]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self, final
 
 import numpy as np
 
-from sciflow.baselines.base import Baseline, field_names, to_array
+from sciflow.baselines.base import Baseline, field_names, last_frame
 from sciflow.core import Forecast, Query
 from sciflow.data.query_arrays import forecast_fields
 
@@ -28,5 +28,5 @@ class Persistence(Baseline):
     def forecast(self, query: Query) -> Forecast:
         """The last context frame, once for each time asked for."""
         fields = field_names(query.context)
-        last = to_array(query.context.isel(time=[-1]), fields)
+        last = last_frame(query, fields, self.name)[:, None]
         return Forecast(forecast_fields(np.repeat(last, query.steps, axis=1), query, fields))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import xarray as xr
 
-from sciflow.baselines.base import Baseline, to_array
+from sciflow.baselines.base import Baseline, last_frame
 from sciflow.baselines.parameters import ParameterSpace, field_scales, time_scales
 from sciflow.baselines.pod_basis import (
     PodBasis,
@@ -89,8 +89,8 @@ class PodBaseline(Baseline):
     def forecast(self, query: Query) -> Forecast:
         """Project the last context frame, step the coefficients, and rebuild the frames."""
         fields = self.state["fields"]
+        last = last_frame(query, fields, self.name)
         self._require_spacing(query)
-        last = to_array(query.context.isel(time=[-1]), fields)[:, 0]
         shape = last.shape[1:]
         basis = PodBasis(self.arrays["mean"], self.arrays["modes"].astype(np.float64))
         if basis.mean.size != int(np.prod(shape)):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 
@@ -56,24 +56,16 @@ class PodGaussianProcess(PodBaseline):
         now, inputs, change = pairs(train, rank)
         drawn = np.random.default_rng(self.seed).permutation(len(now))[: self.points]
         scale = float(now[:, 0].std()) or 1.0
-        centre, size = change.mean(axis=0), change.std(axis=0)
-        size = np.maximum(size, 1e-12 * max(float(size.max()), np.finfo(float).tiny))
-        points = np.concatenate([now / scale, inputs], axis=1)[drawn]
-        targets = ((change - centre) / size)[drawn]
-        theta = _tuned(points[:_TUNED_ON], targets[:_TUNED_ON, :_TUNED_FOR], self.seed)
-        kernel = _kernel().clone_with_theta(theta)
-        lower = np.linalg.cholesky(kernel(points) + 1e-10 * np.eye(len(points)))
-        weights = np.linalg.solve(lower.T, np.linalg.solve(lower, targets))
-        yield GaussianProcessMap(points, weights, lower, theta, centre, size, scale)
+        yield conditioned(np.concatenate([now / scale, inputs], axis=1), change, drawn, scale, self.seed)
 
     def _map(self) -> StepMap:
-        return GaussianProcessMap(**{name: self.arrays[name] for name in _ARRAYS}, scale=self.state["scale"])
+        return GaussianProcessMap.of(self.state, self.arrays)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class GaussianProcessMap(StepMap):
-    """Posterior of the increments; `lower` is the Cholesky factor of the kernel matrix of `points`."""
+    """Posterior of the increments (or of other targets); `lower` is the Cholesky factor of the kernel matrix."""
 
     points: np.ndarray
     weights: np.ndarray
@@ -83,12 +75,18 @@ class GaussianProcessMap(StepMap):
     size: np.ndarray
     scale: float
 
+    @classmethod
+    def of(cls, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Self:
+        """The map that was stored."""
+        return cls(**{name: arrays[name] for name in _ARRAYS}, scale=state["scale"])
+
     def __call__(self, now: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         from scipy.linalg import solve_triangular
 
         places = np.concatenate([now / self.scale, inputs], axis=1)
         if not np.isfinite(places).all():  # a roll-out that has diverged
-            return np.full_like(now, np.nan), np.full_like(now, np.inf)
+            unknown = np.full((len(now), len(self.size)), np.nan)
+            return unknown, np.full_like(unknown, np.inf)
         kernel = _kernel().clone_with_theta(self.theta)
         cross = kernel(places, self.points)
         mean = cross @ self.weights * self.size + self.centre
@@ -99,6 +97,28 @@ class GaussianProcessMap(StepMap):
     def stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The scale; everything else is arrays."""
         return {"scale": self.scale}, {name: getattr(self, name) for name in _ARRAYS}
+
+
+def conditioned(
+    places: np.ndarray, targets: np.ndarray, drawn: np.ndarray, scale: float, seed: int
+) -> GaussianProcessMap:
+    """A process with tuned constants, conditioned on some of its data.
+
+    Args:
+        places: [N, I], whose leading columns have been divided by `scale`.
+        targets: [N, R], standardised here.
+        drawn: which of them to condition on, in random order.
+        scale: kept with the map, which divides by it.
+        seed: of the tuning.
+    """
+    centre, size = targets.mean(axis=0), targets.std(axis=0)
+    size = np.maximum(size, 1e-12 * max(float(size.max()), np.finfo(float).tiny))
+    points, targets = places[drawn], ((targets - centre) / size)[drawn]
+    theta = _tuned(points[:_TUNED_ON], targets[:_TUNED_ON, :_TUNED_FOR], seed)
+    kernel = _kernel().clone_with_theta(theta)
+    lower = np.linalg.cholesky(kernel(points) + 1e-10 * np.eye(len(points)))
+    weights = np.linalg.solve(lower.T, np.linalg.solve(lower, targets))
+    return GaussianProcessMap(points, weights, lower, theta, centre, size, scale)
 
 
 def _kernel() -> Kernel:

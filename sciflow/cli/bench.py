@@ -50,3 +50,26 @@ def report(folder: Annotated[Path, typer.Argument(help="A results folder.")]) ->
         raise InputError(f"{folder} holds no leaderboard; run a suite into it with 'sciflow bench run'.")
     typer.echo(path.read_text(encoding="utf-8"))
     typer.echo(f"web page: {folder / 'report.html'}")
+
+
+@app.command("selftest")
+def selftest() -> None:
+    """Score forecasts whose scores are known with every metric on every task; exit code 1 if one of them is wrong."""
+    from sciflow.evaluation.selftest import selftest as run_checks
+
+    checks = run_checks()
+    rows = [
+        (
+            c.task,
+            c.data,
+            c.metric,
+            *(f"{v:.3g}" for v in (c.perfect, c.reference, c.shifted)),
+            "ok" if c.passed else "WRONG",
+        )
+        for c in checks
+    ]
+    show_table("", ("task", "data", "metric", "truth", "reference", "wrong time", ""), rows)
+    wrong = [check for check in checks if not check.passed]
+    typer.echo(f"{len(checks) - len(wrong)} of {len(checks)} scores are right")
+    if wrong:
+        raise typer.Exit(1)

@@ -26,6 +26,7 @@ app.add_typer(bench.app, name="bench", help="Run benchmark suites and show their
 app.command("simulate")(simulate.simulate)
 app.command("train")(train.train)
 app.command("predict")(train.predict)
+app.command("export")(train.export)
 app.command("check")(check.check)
 app.command("info")(info.info)
 

@@ -1,4 +1,4 @@
-"""``sciflow train`` and ``sciflow predict``: fit a method to a data set, and forecast with it."""
+"""``sciflow train``, ``sciflow predict`` and ``sciflow export``: fit a network, forecast with it, hand it on."""
 
 from __future__ import annotations
 
@@ -20,19 +20,24 @@ def train(
     out: Annotated[Path, typer.Option("--out", help="Folder for the trained model.")],
     split: Split = None,
     overrides: Overrides = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", help="Also log to jsonl, tensorboard, mlflow or wandb in OUT/logs; may be repeated."),
+    ] = None,
 ) -> None:
     """Train a network on the training cases of a split; interrupted, the same command goes on."""
     import shutil
 
     from sciflow.core.files import require_writable
     from sciflow.data import open_dataset
-    from sciflow.training import Surrogate
+    from sciflow.training import Surrogate, open_logger
 
     surrogate = Surrogate(model, **parse_values(overrides))
     parts = open_dataset(file).split(split)
     _require(parts, "train")
     unfinished = require_writable(out) / "unfinished"
-    surrogate.fit(parts["train"], parts.get("valid"), resume=unfinished)
+    chosen = [open_logger(name, out / "logs") for name in log or []]
+    surrogate.fit(parts["train"], parts.get("valid"), resume=unfinished, loggers=chosen)
     surrogate.save(out)
     shutil.rmtree(unfinished, ignore_errors=True)
     cost = surrogate.cost()
@@ -68,6 +73,17 @@ def predict(
 
         plot.fields(forecast, dataset).savefig(picture)
     typer.echo(f"{out}: {forecast.cases} cases, {forecast.steps} frames of {', '.join(forecast.fields)}")
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    out: Annotated[Path, typer.Argument(help="Folder for model.pt2 and MODEL_CARD.md.")],
+) -> None:
+    """Write a trained model as a program that runs with torch alone, and a model card."""
+    from sciflow.training import Surrogate
+
+    Surrogate.load(folder, device="cpu").export(out)
+    typer.echo(f"{out}: model.pt2, MODEL_CARD.md")
 
 
 def _require(parts: Mapping[str, object], wanted: str) -> None:

@@ -19,25 +19,33 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What is asked of a method: start frames and parameters of some cases, and the times wanted.
+    """What is asked of a method: what is known of some cases (start frames, inputs, parameters), and the times wanted.
+
+    With T_in = 0 nothing is known of the fields at any time: they follow from input fields (a map), from parameters and
+    time alone, or from observations. The context then still names the fields, with a dimension ``time`` of size 0.
 
     Attributes:
-        context: dims (case, time, \\*space), the T_in start frames of every field in physical units. Case parameters
-            and signal coefficients are coordinates on ``case``; a static ``mask`` (True = fluid) is there if the
-            problem has one; space coordinates in tensor order (z, y, x); no time coordinate.
+        context: dims (case, time, \\*space), the T_in start frames of every field in physical units. Input fields are
+            variables (case, \\*space) with the attribute ``role="input"``. Case parameters and signal coefficients are
+            coordinates on ``case``; a static ``mask`` (True = fluid) is there if the problem has one; space coordinates
+            in tensor order (z, y, x); no time coordinate.
         context_times: (case, T_in) float64, seconds.
         times: (case, T_out) float64, seconds: the frames asked for.
         signals: name -> (case, T_in + T_out), values of time-dependent boundary data at ``context_times``, then at
             ``times``.
+        observations: dims (case, point), values at scattered points: one variable for each field, which may carry
+            noise, and one for each coordinate (``x``, ``y``, ... and, unless the problem is steady, ``t``).
 
     Raises:
-        InputError: the parts disagree in their number of cases or frames.
+        InputError: the parts disagree in their number of cases or frames, or the observations lack a field or
+            coordinate or hold NaN.
     """
 
     context: xr.Dataset
     context_times: np.ndarray
     times: np.ndarray
     signals: dict[str, np.ndarray] = field(default_factory=dict)
+    observations: xr.Dataset | None = None
 
     def __post_init__(self) -> None:
         sizes = self.context.sizes
@@ -59,6 +67,8 @@ class Query:
                     f"The signal '{name}' of a query must have the shape {expected} (context frames, then the frames "
                     f"asked for), not {values.shape}."
                 )
+        if self.observations is not None:
+            _require_observations(self.observations, self.context)
 
     @property
     def cases(self) -> int:
@@ -71,6 +81,33 @@ class Query:
         return int(self.times.shape[1])
 
 
+def _require_observations(observations: xr.Dataset, context: xr.Dataset) -> None:
+    """Raise unless observations have the cases, fields and coordinates of a context, and numbers in all of them."""
+    import numpy as np
+
+    fields = [str(name) for name, values in context.data_vars.items() if "time" in values.dims]
+    axes = [str(dim) for name in fields[:1] for dim in context[name].dims if dim not in ("case", "time")]
+    for name in [*fields, *axes, *(["t"] if "t" in observations.variables else [])]:
+        if name not in observations.variables:
+            kind = "field" if name in fields else "coordinate"
+            raise InputError(f"A query's observations lack the {kind} '{name}'; give its value at each point.")
+        values = observations[name]
+        if values.dims != ("case", "point"):
+            raise InputError(
+                f"The observations '{name}' of a query must have the dimensions (case, point), not {values.dims}."
+            )
+        if not np.isfinite(values.values).all():
+            raise InputError(f"The observations '{name}' of a query hold NaN or infinity; leave out these points.")
+    others = [str(name) for name in observations.data_vars if name not in (*fields, *axes, "t")]
+    if others:
+        raise InputError(f"A query's observations hold '{others[0]}', which is no field or coordinate of its context.")
+    if observations.sizes["case"] != context.sizes["case"]:
+        raise InputError(
+            f"A query has {context.sizes['case']} cases, but its observations {observations.sizes['case']}; make them "
+            "equal."
+        )
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class Forecast:
@@ -80,8 +117,8 @@ class Forecast:
         mean: dims (case, time, \\*space), the fields only, T_out frames.
         variance: the same dims and fields, in squared units.
         members: samples or ensemble members, with an extra leading dimension ``member``.
-        factor: low-rank covariance factor A with covariance ``A^T A`` (plus ``variance`` on its diagonal if both are
-            given), with an extra leading dimension ``rank``.
+        factor: low-rank covariance factor A, with an extra leading dimension ``rank``: the covariance is ``A^T A``, and
+            where ``variance`` is given too, which is always the whole one, its diagonal is raised to that.
 
     Raises:
         InputError: a part has other fields or sizes than the mean.

@@ -33,6 +33,8 @@ def from_arrays(
     grid: str = "nodes",
     mask: ArrayLike | None = None,
     signals: Mapping[str, ArrayLike] | None = None,
+    inputs: Mapping[str, ArrayLike] | None = None,
+    steady: bool = False,
     path: str | Path | None = None,
 ) -> Dataset:
     """A data set from NumPy arrays or xarray.
@@ -52,6 +54,9 @@ def from_arrays(
         grid: "nodes" or "cells" (values at the centres of cells).
         mask: True = fluid, (\\*space) or (case, \\*space); solid cells are set to 0.
         signals: boundary data by name: (case, time), or (time,) for all cases.
+        inputs: known fields that do not depend on time, by name: (case, \\*space), or (\\*space) for all cases.
+        steady: the fields have no time axis, [case, (z,) (y,) x]; they become the one frame of each case, at time 0
+            unless ``times`` says otherwise. Fields [case, 1, (z,) (y,) x] need no such word.
         path: write the data set to this file (fields as float32) and open it; without it, it stays in memory.
 
     Raises:
@@ -62,15 +67,25 @@ def from_arrays(
         >>> data = from_arrays({"u": u}, parameters={"Re": np.arange(1, 9)}, periodic=("x", "y"))
         >>> len(data), data.fields, data.shape
         (8, ['u'], (32, 32))
+        >>> flow = from_arrays({"p": u[:, 0]}, inputs={"a": 1 + u[:, 0]}, steady=True)
+        >>> flow.inputs, flow.frame_count
+        (['a'], 1)
     """
     if grid not in GRIDS:
         raise InputError(f"The grid is {grid!r}; expected 'nodes' or 'cells'.")
-    data = _from_xarray(arrays) if isinstance(arrays, xr.Dataset | xr.DataArray) else _from_numpy(arrays)
+    if isinstance(arrays, xr.Dataset | xr.DataArray):
+        data = _from_xarray(arrays, steady)
+    else:
+        data = _from_numpy(_with_time(arrays) if steady else arrays)
     _add_times(data, times)
     data = _with_cases(data, parameters or {}, "parameter", ("case",))
     data = _with_cases(data, signals or {}, "signal", ("case", "time"))
+    for name, values in (inputs or {}).items():
+        if name in data.variables or name in data.dims:
+            raise InputError(f"The name '{name}' is given twice, once as an input; choose another name.")
+        data[name] = _on_grid(data, f"input '{name}'", values, "input")
     if mask is not None:
-        data["mask"] = _mask(data, mask)
+        data["mask"] = _on_grid(data, "mask", mask, "mask")
     data.attrs.setdefault("grid", grid)
     if periodic or "periodic" not in data.attrs:
         data.attrs["periodic"] = ",".join(periodic)
@@ -138,11 +153,19 @@ def _one_field(name: str, given: Any) -> tuple[np.ndarray, np.ndarray]:
     return values if values.dtype.kind == "f" else values.astype(np.float32), lengths
 
 
-def _from_xarray(given: xr.Dataset | xr.DataArray) -> xr.Dataset:
+def _with_time(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Fields [case, *space] with a time axis of one frame."""
+    return {name: np.expand_dims(np.asarray(values), 1) for name, values in arrays.items()}
+
+
+def _from_xarray(given: xr.Dataset | xr.DataArray, steady: bool) -> xr.Dataset:
     """A copy with the dimensions in order and a role for every variable."""
     data = given.to_dataset(name=given.name or "u") if isinstance(given, xr.DataArray) else given.copy()
     if "case" not in data.dims:
         data = data.expand_dims("case")
+    if steady:
+        fields = [name for name, values in data.data_vars.items() if values.attrs.get("role", "field") == "field"]
+        data = data.assign({name: data[name].expand_dims("time", axis=1) for name in fields})
     unknown = [dim for dim in data.dims if dim not in ("case", "time", *SPACE)]
     if unknown:
         raise InputError(f"The dimension '{unknown[0]}' is not known; rename it to case, time, z, y or x.")
@@ -200,14 +223,22 @@ def _with_cases(data: xr.Dataset, given: Mapping[str, ArrayLike], role: str, dim
     return data
 
 
-def _mask(data: xr.Dataset, mask: ArrayLike) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
-    values, space = np.asarray(mask), space_of(data)
+def _on_grid(
+    data: xr.Dataset, what: str, given: ArrayLike, role: str
+) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+    """A mask or an input: values at every point, for all cases or for each."""
+    values, space = np.asarray(given), space_of(data)
     grid = tuple(data.sizes[axis] for axis in space)
     if values.shape not in (grid, (data.sizes["case"], *grid)):
+        hint = "; fields without a time axis need steady=True" if values.ndim > len(grid) + 1 else ""
         raise InputError(
-            f"The mask has the shape {values.shape}; expected {grid}, or with {data.sizes['case']} cases in front."
+            f"The {what} has the shape {values.shape}; expected {grid}, or with {data.sizes['case']} cases in front"
+            f"{hint}."
         )
-    return (("case",) if values.ndim > len(space) else ()) + space, values.astype(bool), {"role": "mask"}
+    if role == "input" and values.dtype.kind not in "fiu":
+        raise InputError(f"The {what} holds {values.dtype}; expected real numbers.")
+    kind = bool if role == "mask" else values.dtype if values.dtype.kind == "f" else np.float32
+    return (("case",) if values.ndim > len(space) else ()) + space, values.astype(kind), {"role": role}
 
 
 def _with_coordinates(data: xr.Dataset, given: Mapping[str, ArrayLike]) -> xr.Dataset:
@@ -240,7 +271,7 @@ def _describe(data: xr.Dataset, name: str) -> None:
     from sciflow.data.check import missing_names
 
     problem = problems.get(name)
-    missing = missing_names(name, with_role(data, "field"), with_role(data, "parameter"))
+    missing = missing_names(name, *(with_role(data, role) for role in ("field", "parameter", "input")))
     if missing:
         raise InputError(f"The {missing[0]} of the problem '{name}' is missing.")
     data.attrs |= {"problem": problem.name, "problem_hash": problem.hash}

@@ -18,10 +18,10 @@ from sciflow.data.values import nonfinite_frame, nonfinite_message
 def check_file(path: str | Path) -> list[str]:
     """Everything that is wrong with a data set file, one sentence each; an empty list if nothing is.
 
-    Looks at: the file itself; the schema, with increasing coordinates and masks; fields and parameters that the file's
-    problem has but the file does not; splits that are empty, overlap or name cases that are not there; NaN and infinity
-    in valid frames, with case and frame; values in solid cells; the hash of the content. Everything is read twice, with
-    bounded memory.
+    Looks at: the file itself; the schema, with increasing coordinates and masks; fields, parameters and inputs that the
+    file's problem has but the file does not; splits that are empty, overlap or name cases that are not there; NaN and
+    infinity in inputs and valid frames, with case and frame; values in solid cells; the hash of the content. Everything
+    is read twice, with bounded memory.
 
     Args:
         path: the file.
@@ -37,8 +37,8 @@ def check_file(path: str | Path) -> list[str]:
         return [str(unreadable(path, error))]
 
 
-def missing_names(problem: str, fields: Sequence[str], parameters: Sequence[str]) -> list[str]:
-    """What a registered problem has and a data set does not: evolving fields, and parameters.
+def missing_names(problem: str, fields: Sequence[str], parameters: Sequence[str], inputs: Sequence[str]) -> list[str]:
+    """What a registered problem has and a data set does not: evolving or steady fields, parameters, and inputs.
 
     Raises:
         UnknownNameError: the problem is not registered.
@@ -46,15 +46,16 @@ def missing_names(problem: str, fields: Sequence[str], parameters: Sequence[str]
     from sciflow import problems
 
     known = problems.get(problem)
-    missing = [f"field '{name}'" for name in known.evolution if name not in fields]
-    return missing + [f"parameter '{info.name}'" for info in known.parameters if info.name not in parameters]
+    missing = [f"field '{name}'" for name in (*known.evolution, *known.steady) if name not in fields]
+    missing += [f"parameter '{info.name}'" for info in known.parameters if info.name not in parameters]
+    return missing + [f"input '{info.name}'" for info in known.inputs if info.name not in inputs]
 
 
 def _incomplete(dataset: Dataset) -> Iterator[str]:
     if not dataset.problem:
         return
     try:
-        missing = missing_names(dataset.problem, dataset.fields, dataset.parameters)
+        missing = missing_names(dataset.problem, dataset.fields, dataset.parameters, dataset.inputs)
     except UnknownNameError:  # a problem of a package that is not installed here
         return
     for item in missing:

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +36,11 @@ def generate(
     overrides: Sequence[str] = (),
     workers: int = 1,
     progress: Progress | None = None,
+    only: Sequence[int] | None = None,
 ) -> Dataset:
     """Solve the cases of a recipe and write them to a file, batch by batch.
+
+    The file's attribute ``generation_seconds`` is what solving took, in seconds summed over the workers.
 
     Args:
         recipe: a YAML file, the name of a recipe or problem, a mapping, or a `Recipe`.
@@ -44,6 +48,9 @@ def generate(
         overrides: changes such as ``cases=8`` or ``times.frames=21``.
         workers: processes that solve batches side by side; each holds one batch.
         progress: called with (cases done, cases in all).
+        only: solve just these of the recipe's cases, as with ``overrides=["resolution=128"]`` to test a model on
+            another grid. Each has the seed and parameters that it has in the whole set; in the file they are numbered
+            from 0, the coordinate ``source_index`` holds the number in the whole set, and no splits are drawn.
 
     Raises:
         InputError: the recipe cannot be used, or the file cannot be written.
@@ -56,15 +63,33 @@ def generate(
     for name in recipe.fields or ():
         if name not in known:
             raise InputError(f"Recipe '{recipe.name}': '{problem.name}' has no field {name!r}.{near(name, known)}")
-    cases = problem.sample(recipe.cases, recipe.seed, recipe.subset, **recipe.parameters)
+    if (recipe.times is None) != (problem.t is None):
+        what = "is steady and takes no" if problem.t is None else "depends on time; give its"
+        raise InputError(f"Recipe '{recipe.name}': '{problem.name}' {what} times.")
+    cases = _chosen(recipe, problem.sample(recipe.cases, recipe.seed, recipe.subset, **recipe.parameters), only)
     batches = [cases[i : i + recipe.batch] for i in range(0, len(cases), recipe.batch)]
     attrs = {"title": recipe.title or problem.title, "recipe": canonical(recipe.model_dump(exclude_none=True))}
-    solved = _counted(_solved(recipe, problem, batches, workers), progress, len(cases))
+    solved = _counted(_solved(recipe, problem, batches, workers, only is not None), attrs, progress, len(cases))
 
     def drawn(dataset: Dataset) -> dict[str, splits.Split]:
         return {name: draw(dataset, wanted) for name, wanted in recipe.splits.items()}
 
-    return open_dataset(write(path, solved, attrs=attrs, dtype=recipe.dtype, splits=drawn))
+    wanted = drawn if only is None else None
+    return open_dataset(write(path, solved, attrs=attrs, dtype=recipe.dtype, splits=wanted))
+
+
+def _chosen(recipe: Recipe, cases: list[Case], only: Sequence[int] | None) -> list[Case]:
+    """The cases with the numbers in `only`, in its order."""
+    if only is None:
+        return cases
+    wrong = [index for index in only if not 0 <= index < len(cases)]
+    if not len(only) or wrong or len(set(only)) < len(only):
+        what = f"case {wrong[0]}" if wrong else "no case" if not len(only) else "a case twice"
+        raise InputError(
+            f"Recipe '{recipe.name}' has the cases 0 to {len(cases) - 1}, and only={list(only)} asks for {what}; "
+            "name some of them once each."
+        )
+    return [cases[index] for index in only]
 
 
 def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:
@@ -77,34 +102,48 @@ def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:
     return splits.random(dataset, wanted.fractions, counts=wanted.counts, seed=wanted.seed, interior=wanted.interior)
 
 
-def _counted(batches: Iterator[xr.Dataset], progress: Progress | None, total: int) -> Iterator[xr.Dataset]:
-    done = 0
-    for batch in batches:
+def _counted(
+    batches: Iterator[tuple[xr.Dataset, float]], attrs: dict[str, Any], progress: Progress | None, total: int
+) -> Iterator[xr.Dataset]:
+    """The batches alone. Their seconds add up in `attrs`, which the writer stores when all batches are there."""
+    done, attrs["generation_seconds"] = 0, 0.0
+    for batch, seconds in batches:
+        attrs["generation_seconds"] += seconds
         yield batch
         done += batch.sizes["case"]
         if progress is not None:
             progress(done, total)
 
 
-def _solved(recipe: Recipe, problem: Problem, batches: Sequence[list[Case]], workers: int) -> Iterator[xr.Dataset]:
+def _solved(
+    recipe: Recipe, problem: Problem, batches: Sequence[list[Case]], workers: int, numbered: bool
+) -> Iterator[tuple[xr.Dataset, float]]:
+    """Data set and seconds of each batch, in order."""
     settings = recipe.model_dump_json()
     if workers == 1 or len(batches) == 1:
-        yield from (_solve(settings, problem, batch) for batch in batches)
+        yield from (_solve(settings, problem, batch, numbered) for batch in batches)
         return
     # Spawned, never forked: JAX has threads.
-    with ProcessPoolExecutor(min(workers, len(batches)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_solve, [settings] * len(batches), [problem] * len(batches), batches)
+    count = len(batches)
+    with ProcessPoolExecutor(min(workers, count), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_solve, [settings] * count, [problem] * count, batches, [numbered] * count)
 
 
-def _solve(settings: str, problem: Problem, cases: Sequence[Case]) -> xr.Dataset:
+def _solve(settings: str, problem: Problem, cases: Sequence[Case], numbered: bool) -> tuple[xr.Dataset, float]:
     recipe = Recipe.model_validate_json(settings)
-    times = np.linspace(recipe.times.start, recipe.times.end, recipe.times.frames)
-    data = _solver(settings, problem).run(cases, times)
+    wanted = recipe.times
+    times = np.zeros(1) if wanted is None else np.linspace(wanted.start, wanted.end, wanted.frames)
+    solver = _solver(settings, problem)
+    begin = perf_counter()
+    data = solver.run(cases, times)
+    seconds = perf_counter() - begin
+    if numbered:
+        data = data.assign_coords(source_index=("case", np.array([case.index for case in cases], dtype=np.int64)))
     dropped = set() if recipe.fields is None else {i.name for i in problem.fields} - set(recipe.fields)
     unused = [
         n for n in data.variables if n in dropped or any(str(n).startswith((f"{f}_at_", f"scale_{f}")) for f in dropped)
     ]
-    return data.drop_vars(unused)
+    return data.drop_vars(unused), seconds
 
 
 @lru_cache(maxsize=2)

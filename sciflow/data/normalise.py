@@ -1,7 +1,8 @@
-"""Normalisation of fields, parameters, signals and time steps, fitted on the training cases alone."""
+"""Normalisation of fields, inputs, parameters, signals and time steps, fitted on the training cases alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self, final
 
 import numpy as np
@@ -26,7 +27,8 @@ class Normaliser(nn.Module):
         encode_increment:  z = (d / s) / std_increment        d = x(t + step) - x(t); root of the mean of (d / s)^2
         parameters:        z = (p - mean) / std               of log p for parameters with scale "log"; constant: 0
         signals:           z = (g - mean) / std               constant: 0
-        time:              z = (dt / time_scale) / mean       about 1
+        inputs:            z = (a - mean) / std               of each input field; constant: 0
+        time:              z = (dt / time_scale) / mean       about 1; dt is a step, or with frames_in = 0 a time
 
     The numbers are float32 buffers, so they move with the device and are saved in the state dict.
 
@@ -34,6 +36,7 @@ class Normaliser(nn.Module):
         fields: names of the fields, C.
         parameters: scale ("linear" or "log") by name, P.
         signals: names of the signals, G.
+        inputs: names of the input fields, I.
     """
 
     mean: Tensor
@@ -43,39 +46,47 @@ class Normaliser(nn.Module):
     parameter_factor: Tensor
     signal_mean: Tensor
     signal_factor: Tensor
+    input_mean: Tensor
+    input_factor: Tensor
     time_mean: Tensor
     logarithmic: Tensor
 
-    def __init__(self, fields: list[str], parameters: dict[str, str], signals: list[str]) -> None:
+    def __init__(
+        self, fields: list[str], parameters: dict[str, str], signals: list[str], inputs: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.fields, self.parameter_scales, self.signal_names = list(fields), dict(parameters), list(signals)
+        self.input_names = list(inputs)
         sizes = {"mean": len(fields), "std": len(fields), "std_increment": len(fields), "time_mean": ()}
         sizes |= {"parameter_mean": len(parameters), "parameter_factor": len(parameters)}
         sizes |= {"signal_mean": len(signals), "signal_factor": len(signals)}
+        sizes |= {"input_mean": len(inputs), "input_factor": len(inputs)}
         for name, size in sizes.items():
-            self.register_buffer(
-                name, torch.zeros(size) if "mean" in name and name != "time_mean" else torch.ones(size)
-            )
+            start = torch.zeros(size) if "mean" in name and name != "time_mean" else torch.ones(size)
+            # Models saved before there were inputs have no numbers for them.
+            self.register_buffer(name, start, persistent=bool(inputs) or not name.startswith("input"))
         logarithmic = torch.tensor([scale == "log" for scale in parameters.values()], dtype=torch.bool)
         self.register_buffer("logarithmic", logarithmic, persistent=False)
 
     @classmethod
-    def fit(cls, dataset: Dataset, *, step: int = 1) -> Self:
+    def fit(cls, dataset: Dataset, *, step: int = 1, frames_in: int = 1) -> Self:
         """Measure the training cases in one pass over the file; about 64 MiB of memory.
 
         Args:
             dataset: the training cases, and no others.
             step: distance between the frames of a window, for increments and time steps.
+            frames_in: context frames of the windows. With 0, ``dt`` is the time of a frame: ``time`` divides by the
+                mean of these (1 if that is 0), and one frame for each case is enough.
 
         Raises:
-            InputError: no case has ``step + 1`` frames, or a valid frame holds NaN or infinity.
+            InputError: no case has ``step + 1`` frames, or an input or a valid frame holds NaN or infinity.
         """
-        if int(dataset.lengths.max()) <= step:
+        if frames_in and int(dataset.lengths.max()) <= step:
             raise InputError(
                 f"The normaliser needs a case with at least {step + 1} frames; the longest has {dataset.lengths.max()}."
             )
         scales = {name: str(dataset.header[name].attrs.get("scale", "linear")) for name in dataset.parameters}
-        fitted = cls(dataset.fields, scales, dataset.signals)
+        fitted = cls(dataset.fields, scales, dataset.signals, dataset.inputs)
         states, increments = _field_moments(dataset, step)
         varies = states.std > _CONSTANT * np.abs(states.mean)
         # Increments keep their mean, so it counts: a field may rise by the same amount everywhere.
@@ -90,18 +101,29 @@ class Normaliser(nn.Module):
         valid = np.arange(dataset.frame_count) < dataset.lengths[:, None]
         mean, factor = _standard(dataset.signal_values()[valid])
         fitted._set(signal_mean=mean, signal_factor=factor)
-        spacing = (dataset.case_times[:, step:] - dataset.case_times[:, :-step]) / step
-        fitted._set(time_mean=np.asarray((spacing / dataset.time_scales()[:, None])[valid[:, step:]].mean()))
+        mean, factor = _input_moments(dataset)
+        fitted._set(input_mean=mean, input_factor=factor)
+        if frames_in:
+            spacing = (dataset.case_times[:, step:] - dataset.case_times[:, :-step]) / step
+            average = (spacing / dataset.time_scales()[:, None])[valid[:, step:]].mean()
+        else:
+            average = np.abs(dataset.case_times / dataset.time_scales()[:, None])[valid].mean() or 1.0
+        fitted._set(time_mean=np.asarray(average))
         return fitted
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A normaliser of these names; its numbers then come from ``load_state_dict``."""
-        return cls(config["fields"], config["parameters"], config["signals"])
+        return cls(config["fields"], config["parameters"], config["signals"], config.get("inputs", []))
 
     def config(self) -> dict[str, Any]:
         """Names and scales, as JSON values."""
-        return {"fields": self.fields, "parameters": self.parameter_scales, "signals": self.signal_names}
+        return {
+            "fields": self.fields,
+            "parameters": self.parameter_scales,
+            "signals": self.signal_names,
+            "inputs": self.input_names,
+        }
 
     def encode(self, x: Tensor, scale: Tensor) -> Tensor:
         """Fields [B, T, C, \\*S] in physical units, with their scales [B, C], to normalised ones."""
@@ -130,8 +152,12 @@ class Normaliser(nn.Module):
         """Signals [..., G] to normalised ones."""
         return (s - self.signal_mean) * self.signal_factor
 
+    def inputs(self, a: Tensor) -> Tensor:
+        """Input fields [B, I, \\*S] to normalised ones."""
+        return (a - _channel(self.input_mean, a, 2)) * _channel(self.input_factor, a, 2)
+
     def time(self, dt: Tensor, time_scale: Tensor) -> Tensor:
-        """Time steps [B] in seconds, with characteristic times [B], to multiples of the mean training step."""
+        """Time steps, or times, [B] in seconds, with characteristic times [B], to multiples of the mean in training."""
         return dt / time_scale / self.time_mean
 
     def _set(self, **values: np.ndarray) -> None:
@@ -156,6 +182,19 @@ def _field_moments(dataset: Dataset, step: int) -> tuple[Moments, Moments]:
     return states, increments
 
 
+def _input_moments(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and 1 / standard deviation of each input field over fluid cells and cases; 0 for a constant one."""
+    moments, masks = Moments(len(dataset.inputs)), dataset.mask_values()
+    for position in range(len(dataset) if dataset.inputs else 0):
+        values = dataset.select(dataset.cases[position : position + 1]).input_values()
+        values = values.reshape(*values.shape[:2], -1).astype(np.float64)
+        if not np.isfinite(values).all():
+            raise InputError(f"The data holds NaN or infinity in an input field of case {dataset.cases[position]}.")
+        moments.add(values if masks is None else values[:, :, masks[position if len(masks) > 1 else 0].ravel()])
+    varies = moments.std > _CONSTANT * np.abs(moments.mean)
+    return moments.mean, np.where(varies, 1 / np.where(varies, moments.std, 1.0), 0.0)
+
+
 def _standard(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and 1 / standard deviation of the columns of [N, K]; 0 for a constant column."""
     if values.shape[1] == 0:
@@ -169,6 +208,6 @@ def _like(scale: Tensor, fields: Tensor) -> Tensor:
     return scale.reshape(scale.shape[0], 1, scale.shape[1], *[1] * (fields.ndim - 3))
 
 
-def _channel(values: Tensor, fields: Tensor) -> Tensor:
-    """Numbers [C] shaped to multiply [B, T, C, *S]."""
-    return values.reshape(-1, *[1] * (fields.ndim - 3))
+def _channel(values: Tensor, fields: Tensor, lead: int = 3) -> Tensor:
+    """Numbers [C] shaped to multiply [B, T, C, *S], or [B, C, *S] with ``lead=2``."""
+    return values.reshape(-1, *[1] * (fields.ndim - lead))

@@ -17,10 +17,13 @@ from sciflow.data.schema import BOOKKEEPING, length_name
 def query(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *, step: int = 1) -> Query:
     """Ask for the frames after ``frames_in`` context frames, from every start in every case.
 
+    With ``frames_in = 0`` the frames from each start on are asked for, and the context holds no frames of the fields:
+    only inputs, mask and case parameters.
+
     Args:
         dataset: the cases.
         starts: frame indices at which the contexts begin, the same in all cases.
-        frames_in: context frames, T_in.
+        frames_in: context frames, T_in; 0 or more.
         steps: frames asked for, T_out.
         step: distance between frames.
 
@@ -39,6 +42,11 @@ def query(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *
     if "mask" in header:
         mask = header["mask"].variable  # without its coordinates, which count the cases of the data set
         context["mask"] = mask.isel(case=position) if "case" in mask.dims else mask
+    if dataset.inputs:
+        inputs = dataset.input_values()[position]
+        for channel, name in enumerate(dataset.inputs):
+            attrs = dict(dataset.source.specs[name].attrs)
+            context[name] = (("case", *dataset.space), inputs[:, channel], attrs)
     signals = {name: dataset.signal_values(name)[position[:, None], frames, 0] for name in dataset.signals}
     return Query(context, times[:, :frames_in], times[:, frames_in:], signals)
 
@@ -74,9 +82,9 @@ def truth(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *
 
 def _offsets(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, step: int) -> np.ndarray:
     """Frame numbers relative to a start, after checking that they exist in every case."""
-    for name, value in (("frames_in", frames_in), ("steps", steps), ("step", step)):
-        if value < 1:
-            raise InputError(f"The {name} of a query is {value}; expected at least 1.")
+    for name, value, least in (("frames_in", frames_in, 0), ("steps", steps, 1), ("step", step, 1)):
+        if value < least:
+            raise InputError(f"The {name} of a query is {value}; expected at least {least}.")
     if len(starts) == 0 or min(starts) < 0:
         raise InputError(f"A query needs start frames of 0 or more, not {list(starts)}.")
     offsets = np.arange(frames_in + steps) * step
@@ -100,7 +108,7 @@ def _places(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> tup
 def _frames(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.Dataset:
     """Fields at ``starts`` + ``offsets`` of every case, with everything about the cases but time."""
     position, frames = _places(dataset, starts, offsets)
-    begin, end = int(frames.min()), int(frames.max()) + 1
+    begin, end = (int(frames.min()), int(frames.max()) + 1) if offsets.size else (0, 0)
     relative = np.asarray(starts)[:, None] + offsets - begin
     blocks = [dataset.frames(int(case), begin, end)[relative] for case in dataset.cases]
     values = np.concatenate(blocks)  # [Q, T, C, *S]
@@ -116,5 +124,5 @@ def _frames(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.
         if coordinate.dims == ("case",) and name not in skipped:
             own[str(name)] = ("case", coordinate.values[position], dict(coordinate.attrs))
     own["source_case"] = ("case", dataset.cases[position])
-    own["start"] = ("case", frames[:, 0] - int(offsets[0]))
+    own["start"] = ("case", np.tile(np.asarray(starts), len(dataset)))
     return xr.Dataset(fields, own, dataset.attrs)

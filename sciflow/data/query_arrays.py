@@ -42,6 +42,32 @@ def context_array(context: xr.Dataset, fields: Sequence[str], space: Sequence[st
     return values
 
 
+def input_array(context: xr.Dataset, inputs: Sequence[str], space: Sequence[str]) -> np.ndarray:
+    """Input fields of a query's context as stored, [case, I, \\*S]; one without ``case`` is repeated.
+
+    Args:
+        context: what a query knows.
+        inputs: names in the order of the channels.
+        space: axes in tensor order.
+
+    Raises:
+        InputError: an input is missing, has other dimensions, or holds NaN or infinity.
+    """
+    cases, shape = int(context.sizes["case"]), tuple(int(context.sizes[axis]) for axis in space)
+    present = [str(name) for name in context.data_vars]
+    values = np.zeros((cases, len(inputs), *shape))
+    for channel, name in enumerate(inputs):
+        if name not in present:
+            raise InputError(f"The query lacks the input field '{name}'.{near(name, present)}")
+        given = context[name]
+        if {*given.dims, "case"} != {"case", *space}:
+            raise InputError(f"The input field '{name}' of the query has the dimensions {given.dims}, not {space}.")
+        values[:, channel] = given.transpose(*(("case",) if "case" in given.dims else ()), *space).values
+    if not np.isfinite(values).all():
+        raise InputError("The query's input fields hold NaN or infinity; repair or leave out these cases.")
+    return values
+
+
 def context_mask(context: xr.Dataset, space: Sequence[str]) -> np.ndarray | None:
     """The mask of a query's context as booleans [1 or case, \\*S], True = fluid; None if there is none.
 

@@ -66,6 +66,11 @@ class Dataset:
         """Names of the signals."""
         return self._with_role("signal")
 
+    @cached_property
+    def inputs(self) -> list[str]:
+        """Names of the input fields: known fields that do not depend on time."""
+        return self._with_role("input")
+
     @property
     def space(self) -> tuple[str, ...]:
         """The space axes in tensor order, such as ("y", "x")."""
@@ -112,10 +117,11 @@ class Dataset:
 
     def __repr__(self) -> str:
         sizes = " x ".join(str(size) for size in self.shape)
+        inputs = f" (inputs {', '.join(self.inputs)})" if self.inputs else ""
         splits = f", splits {', '.join(self.splits)}" if self.splits else ""
         return (
             f"<sciflow Dataset {self.problem or '(no problem)'}: {len(self)} cases, {self.frame_count} frames, "
-            f"{', '.join(self.fields)} on {' x '.join(self.space)} = {sizes}{splits}>"
+            f"{', '.join(self.fields)}{inputs} on {' x '.join(self.space)} = {sizes}{splits}>"
         )
 
     # --- small values -----------------------------------------------------------------------------------------------
@@ -199,6 +205,17 @@ class Dataset:
         for position, (case, length) in enumerate(zip(self.cases, self.lengths, strict=True)):
             for begin in range(0, max(1, int(length) - overlap), step):
                 yield position, begin, self.frames(int(case), begin, min(begin + step + overlap, int(length)))
+
+    def input_values(self) -> np.ndarray:
+        """Input fields, float32 [case, I, \\*S]; one that all cases share is repeated."""
+        out = np.empty((len(self), len(self.inputs), *self.shape), np.float32)
+        for channel, name in enumerate(self.inputs):
+            if "case" in self._source.specs[name].dims:
+                for position, case in enumerate(self.cases):
+                    out[position, channel] = self._source.read(name, int(case))
+            else:
+                out[:, channel] = self.xarray[name].values
+        return out
 
     def array(
         self,

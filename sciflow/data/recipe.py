@@ -13,6 +13,8 @@ from sciflow.core.errors import InputError, UnknownNameError, near
 from sciflow.core.files import shared, shared_names
 from sciflow.core.yamlfile import load_yaml
 
+_OVERSAMPLED = ("periodic", "elliptic", "volume", "shallow-water")  # solvers with an option of this name
+
 
 class Times(Config):
     """Evenly spaced frames from `start` to `end`, in seconds; the first one is the initial condition."""
@@ -58,6 +60,7 @@ class Recipe(Config):
         parameters: values that are fixed for all cases.
         fields: which fields to store; None stores all.
         resolution: of the stored frames: one number, or one per axis in the order x, y, z.
+        times: of the frames; a steady problem has one frame and takes none.
         solver, options: another solver than the one that fits, and its options.
         dtype: of the stored fields; solvers run in float64.
     """
@@ -71,7 +74,7 @@ class Recipe(Config):
     parameters: dict[str, float] = {}
     fields: tuple[str, ...] | None = None
     resolution: int | tuple[int, ...]
-    times: Times
+    times: Times | None = None
     solver: str | None = None
     options: dict[str, Any] = {}
     dtype: Literal["float32", "float64"] = "float32"
@@ -92,8 +95,9 @@ class Recipe(Config):
     ) -> Recipe:
         """A recipe from a YAML file, the name of one that comes with sciflow, a mapping, or a problem's name.
 
-        For a problem's name: 32 cases of 41 frames over its time interval, 64 points along each axis, solved on a grid
-        that is 4 times finer in 1-D and 2 times in 2-D and 3-D if the periodic solver takes it.
+        For a problem's name: 32 cases, of 41 frames over its time interval unless it is steady, with 64 points along
+        each axis, solved on a finer grid where the solver can: 4 times in 1-D, 2 times in 2-D and 3-D, 3 times for
+        steady problems.
 
         Raises:
             InputError: an option is unknown or has the wrong type; the message gives its path.
@@ -125,17 +129,19 @@ def _default(name: str) -> dict[str, Any]:
         known = [*recipes, *registry.names()]
         raise UnknownNameError(f"There is no recipe or problem named '{name}'.{near(name, known)}")
     problem = registry.get(name)
-    if problem.time is None:
-        raise InputError(f"Problem '{name}' declares no time interval; write a recipe with times.")
-    times = {"start": problem.time[0], "end": problem.time[1], "frames": 41}
-    # 64 points are for networks; shocks and solitons need more to be solved on.
-    finer = {"oversample": 4 if len(problem.axes) == 1 else 2} if choose(problem)[0] == "periodic" else {}
-    return {
+    mapping: dict[str, Any] = {
         "name": problem.name,
         "title": problem.title,
         "problem": name,
         "cases": 32,
         "resolution": 64,
-        "times": times,
-        "options": finer,
     }
+    if problem.t is not None:
+        if problem.time is None:
+            raise InputError(f"Problem '{name}' declares no time interval; write a recipe with times.")
+        mapping["times"] = {"start": problem.time[0], "end": problem.time[1], "frames": 41}
+    # 64 points are for networks; shocks, solitons and jumps of a coefficient need more to be solved on.
+    solver = choose(problem)[0]
+    if solver in _OVERSAMPLED:
+        mapping["options"] = {"oversample": 3 if solver == "elliptic" else 4 if len(problem.axes) == 1 else 2}
+    return mapping

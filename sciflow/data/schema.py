@@ -15,9 +15,10 @@ role            dimensions                              meaning
 ``coefficient`` (case), a coordinate                    random coefficients of the signals, not shown to models
 ==============  ======================================  ====================================================
 
-Space coordinates are shared and increase; ``time`` is shared, or ``time_of_case`` (case, time) where spacing differs.
-Coordinates on ``case`` may also be ``length`` (valid frames; ``valid_frames`` where a parameter is called length),
-``seed``, and characteristic scales, which a field names in ``scale_coord`` and the data set in ``time_scale_coord``.
+A steady problem has one frame, at time 0. Space coordinates are shared and increase; ``time`` is shared, or
+``time_of_case`` (case, time) where spacing differs. Coordinates on ``case`` may also be ``length`` (valid frames;
+``valid_frames`` where a parameter is called length), ``seed``, and characteristic scales, which a field names in
+``scale_coord`` and the data set in ``time_scale_coord``.
 """
 
 from __future__ import annotations
@@ -174,6 +175,8 @@ def _roles(data: xr.Dataset) -> Iterator[str]:
                 if not np.isfinite(variable.values[valid]).all():
                     case = int(np.argmax((~np.isfinite(variable.values) & valid).any(axis=1)))
                     yield f"The signal '{name}' holds NaN or infinity in case {case}."
+        elif role == "input" and variable.dtype.kind != "f":
+            yield f"The input '{name}' holds {variable.dtype}; expected floating-point numbers."
         elif role in ("mask", "input") and variable.dims not in (space_of(data), ("case", *space_of(data))):
             yield (
                 f"The {role} '{name}' has the dimensions {variable.dims}; expected {space_of(data)}, "

@@ -25,8 +25,10 @@ _UNEVEN = 1e-3  # relative spread of time steps above which they differ
 class Windows(torch_data.Dataset):
     """All windows of ``frames_in + frames_out`` frames inside the valid frames of each case.
 
+    With ``frames_in = 0`` there is nothing to forecast from: y follows from the inputs, the parameters and its time.
+
     Batches hold physical units, float32 unless said otherwise; B windows, C fields, \\*S the grid, P parameters,
-    G signals:
+    G signals, I inputs:
 
     ==============  ==========================  ==================================================================
     ``x``           [B, T_in, C, \\*S]           the frames given
@@ -34,24 +36,26 @@ class Windows(torch_data.Dataset):
     ``parameters``  [B, P]                      case parameters
     ``signals``     [B, T_in + T_out, G]        signals at the frames of x, then of y
     ``mask``        [B, 1, \\*S]                 1 = fluid; all 1 if there is no mask; read-only where cases share it
-    ``dt``          [B]                         time from the last frame of x to the first of y, seconds
+    ``dt``          [B]                         time from the last frame of x to the first of y, seconds; the time of
+                                                the first of y if x has no frames
+    ``inputs``      [B, I, \\*S]                 fields that do not depend on time
     ``scale``       [B, C]                      characteristic scale of each field in the case, 1 if none
     ``time_scale``  [B]                         characteristic time of the case, 1 if none
     ``case``        [B] int64                   index into the file
-    ``start``       [B] int64                   index of the first frame of x
+    ``start``       [B] int64                   index of the first frame of the window
     ==============  ==========================  ==================================================================
 
     Args:
         dataset: the cases.
-        frames_in: T_in.
+        frames_in: T_in, 0 or more.
         frames_out: T_out.
         stride: distance between the starts of windows of a case.
         step: distance between the frames of a window.
-        cache_bytes: if all frames take at most this much as float32, they are kept in memory as one array when the
-            first batch is asked for, in this process alone; 0 reads from the file every time.
+        cache_bytes: if all frames and inputs take at most this much as float32, they are kept in memory when the first
+            batch is asked for, in this process alone; 0 reads from the file every time.
 
     Raises:
-        InputError: a number is not positive, no case is long enough for a window, or the frames of a y (T_out > 1) are
+        InputError: a number is too small, no case is long enough for a window, or the frames of a y (T_out > 1) are
             not equally spaced in time, so that one dt cannot stand for them.
     """
 
@@ -65,9 +69,10 @@ class Windows(torch_data.Dataset):
         *,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        for name, value in (("frames_in", frames_in), ("frames_out", frames_out), ("stride", stride), ("step", step)):
-            if value < 1:
-                raise InputError(f"The {name} of windows is {value}; expected at least 1.")
+        for name, value in (("frames_out", frames_out), ("stride", stride), ("step", step), ("frames_in", frames_in)):
+            least = 0 if name == "frames_in" else 1
+            if value < least:
+                raise InputError(f"The {name} of windows is {value}; expected at least {least}.")
         self.dataset, self.frames_in, self.frames_out = dataset, frames_in, frames_out
         self.stride, self.step = stride, step
         span = (frames_in + frames_out - 1) * step
@@ -82,8 +87,10 @@ class Windows(torch_data.Dataset):
         self._offsets = np.arange(frames_in + frames_out) * step
         self._dt = self._time_steps()
         frames = int(dataset.lengths.sum())
-        self._cached = 4 * frames * len(dataset.fields) * int(np.prod(dataset.shape)) <= cache_bytes
+        channels = frames * len(dataset.fields) + len(dataset) * len(dataset.inputs)
+        self._cached = 4 * channels * int(np.prod(dataset.shape)) <= cache_bytes
         self._cache: tuple[np.ndarray, np.ndarray] | None = None
+        self._input_cache: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self._position)
@@ -123,6 +130,7 @@ class Windows(torch_data.Dataset):
             "mask": mask,
             "signals": torch.from_numpy(self._signals[position[:, None], frames]),
             "dt": torch.from_numpy(self._dt[chosen]),
+            "inputs": self._inputs(position),
             **by_case,
             "start": torch.from_numpy(start),
         }
@@ -157,8 +165,9 @@ class Windows(torch_data.Dataset):
 
     def _time_steps(self) -> np.ndarray:
         """dt of each window, float32, after checking that it is that of all frames of its y."""
-        frames = self._start[:, None] + self._offsets[self.frames_in - 1 :]
-        gaps = np.diff(self.dataset.case_times[self._position[:, None], frames], axis=1)
+        frames = self._start[:, None] + self._offsets[max(0, self.frames_in - 1) :]
+        times = self.dataset.case_times[self._position[:, None], frames]
+        gaps = np.diff(times, axis=1) if frames.shape[1] > 1 else np.ones((len(frames), 1))
         uneven = np.flatnonzero(np.ptp(gaps, axis=1) > _UNEVEN * gaps.max(axis=1))
         if uneven.size:
             first, times = int(uneven[0]), gaps[uneven[0]]
@@ -167,7 +176,7 @@ class Windows(torch_data.Dataset):
                 f"{self.dataset.cases[self._position[first]]} from frame {self._start[first]} the time between them is "
                 f"{times.min():.6g} to {times.max():.6g} s; use frames_out = 1 or interpolate the data in time."
             )
-        return gaps[:, 0].astype(np.float32)
+        return (gaps if self.frames_in else times)[:, 0].astype(np.float32)
 
     @cached_property
     def _by_case(self) -> dict[str, np.ndarray]:
@@ -189,6 +198,14 @@ class Windows(torch_data.Dataset):
         mask = self.dataset.mask_values()
         mask = np.ones((1, *self.dataset.shape)) if mask is None else mask
         return torch.from_numpy(mask[:, None].astype(np.float32))
+
+    def _inputs(self, position: np.ndarray) -> Tensor:
+        """[B, I, \\*S] of the windows at ``position``."""
+        if self._cached:
+            if self._input_cache is None:
+                self._input_cache = self.dataset.input_values()
+            return torch.from_numpy(self._input_cache[position])
+        return torch.from_numpy(self.dataset.select(self.dataset.cases[position]).input_values())
 
     def _frames(self, position: np.ndarray, frames: np.ndarray) -> tuple[Tensor, Tensor]:
         """The frames given and those that follow, of windows at ``position`` with frame numbers [B, T].
@@ -247,7 +264,7 @@ class Windows(torch_data.Dataset):
     def __getstate__(self) -> dict[str, Any]:
         # A worker reads from the file: sending or rebuilding the cache would multiply the memory.
         in_file = isinstance(self.dataset.source, FileSource)
-        return self.__dict__ | {"_cache": None, "_cached": self._cached and not in_file}
+        return self.__dict__ | {"_cache": None, "_input_cache": None, "_cached": self._cached and not in_file}
 
 
 @final

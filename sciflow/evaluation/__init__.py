@@ -1,4 +1,4 @@
-"""Evaluation: metrics, the forecast task, suites and their runner, statistics, leaderboard and report.
+"""Evaluation: metrics, tasks, suites and their runner, statistics, leaderboard and report.
 
 Names are imported when they are first used; pandas comes with the first of them.
 """
@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sciflow.evaluation.breakeven import BreakEven, break_even
     from sciflow.evaluation.callable_method import CallableMethod
-    from sciflow.evaluation.forecast import Evaluation, ForecastTask, evaluate
+    from sciflow.evaluation.forecast import Evaluation, evaluate
     from sciflow.evaluation.horizon import Horizon
     from sciflow.evaluation.measures import Frames, Metric, metrics
     from sciflow.evaluation.methods import build
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from sciflow.evaluation.scoring import score
     from sciflow.evaluation.statistics import Interval, bootstrap_mean, bootstrap_ratio
     from sciflow.evaluation.suite import Suite, load_suite
+    from sciflow.evaluation.tasks import FieldTask, ForecastTask
 
 _HOMES = {
+    "breakeven": ("BreakEven", "break_even"),
     "callable_method": ("CallableMethod",),
-    "forecast": ("Evaluation", "ForecastTask", "evaluate"),
+    "forecast": ("Evaluation", "evaluate"),
     "horizon": ("Horizon",),
     "methods": ("build",),
     "measures": ("Frames", "Metric", "metrics"),
@@ -37,12 +40,15 @@ _HOMES = {
     "scoring": ("score",),
     "statistics": ("Interval", "bootstrap_mean", "bootstrap_ratio"),
     "suite": ("Suite", "load_suite"),
+    "tasks": ("FieldTask", "ForecastTask"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "BreakEven",
     "CallableMethod",
     "Evaluation",
+    "FieldTask",
     "ForecastTask",
     "Frames",
     "Horizon",
@@ -53,6 +59,7 @@ __all__ = [
     "Suite",
     "bootstrap_mean",
     "bootstrap_ratio",
+    "break_even",
     "build",
     "evaluate",
     "leaderboard",

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 _STATM = Path("/proc/self/statm")
 _INTERVAL = 0.02  # seconds; shorter peaks may be missed
 _REPEAT_BELOW = 30.0  # seconds that the first call may take to be repeated
+_REPEATS, _REPEAT_SECONDS = 5, 5.0  # repetitions of the first call, and when no further one is begun
 
 
 @final
 class Stopwatch:
     """Seconds per frame of a method, without what only the first call of its kind does (compilation, cold caches).
 
-    The first query is answered twice if that took less than 30 s, and the second answer is timed. Later queries count
-    if as many cases were asked for before, because another shape may compile anew.
+    The first query is answered again if that took less than 30 s: at least once and up to five times, within 5 s. Only
+    the repetitions are timed. Later queries count if as many cases were asked for before, because another shape may
+    compile anew.
     """
 
     def __init__(self) -> None:
@@ -42,13 +44,27 @@ class Stopwatch:
         self._shapes.add(query.cases)
         self._cold.append(seconds / (query.cases * query.steps))
         if len(self._cold) == 1 and seconds < _REPEAT_BELOW:
-            self._warm.append(self._timed(method, query)[1] / (query.cases * query.steps))
+            self._repeat(method, query)
         return forecast
 
     @property
+    def timings(self) -> tuple[float, ...]:
+        """Single timings, wall time / (queries x frames); of first calls only where there was no other."""
+        return tuple(self._warm or self._cold)
+
+    @property
     def seconds_per_frame(self) -> float:
-        """Median of wall time / (queries x frames); of first calls only where there was no other."""
-        return float(np.median(self._warm or self._cold))
+        """Median of `timings`: the throughput of a batch, not the latency of one case."""
+        return float(np.median(self.timings))
+
+    def _repeat(self, method: Method, query: Query) -> None:
+        spent = 0.0
+        for _ in range(_REPEATS):
+            seconds = self._timed(method, query)[1]
+            self._warm.append(seconds / (query.cases * query.steps))
+            spent += seconds
+            if spent >= _REPEAT_SECONDS:
+                return
 
     @staticmethod
     def _timed(method: Method, query: Query) -> tuple[Forecast, float]:

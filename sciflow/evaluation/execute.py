@@ -10,28 +10,41 @@ import inspect
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sciflow.core import Method, atomic_path, describe, explained
+import numpy as np
+import pandas as pd
+
+from sciflow.core import InputError, Method, atomic_path, describe, digest, explained
 from sciflow.evaluation.cost import PeakMemory
-from sciflow.evaluation.forecast import ForecastTask, evaluate
+from sciflow.evaluation.forecast import evaluate
 from sciflow.evaluation.methods import build_entry
 from sciflow.evaluation.plan import PlannedRun, evaluation_digest, read_json
+from sciflow.evaluation.tasks import on_grid, training_mean
+from sciflow.evaluation.tuning import tune
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
-    from sciflow.evaluation.suite import Suite
+    from sciflow.evaluation.suite import MethodEntry, Suite
 
 
-def execute(run: PlannedRun, suite: Suite, parts: dict[str, Dataset], *, progress: bool = False) -> None:
+def execute(
+    run: PlannedRun,
+    suite: Suite,
+    parts: dict[str, Dataset],
+    transfer: Mapping[str, Dataset] | None = None,
+    *,
+    progress: bool = False,
+) -> None:
     """Do what is left of a run; afterwards its folder is finished.
 
     Args:
         run: from `plan`.
         suite: the suite it belongs to.
         parts: train, valid and test.
+        transfer: the test cases on other grids, by label.
         progress: show the progress of training.
 
     Raises:
@@ -45,7 +58,7 @@ def execute(run: PlannedRun, suite: Suite, parts: dict[str, Dataset], *, progres
     write({"event": run.status})
     try:
         method = _fitted(run, suite, parts, folder, write, progress=progress)
-        _score(run, suite, parts["test"], method, folder, write)
+        _score(run, suite, parts, transfer or {}, method, folder, write)
     except Exception as error:
         write({"event": "failed", "error": f"{type(error).__name__}: {error}"})
         shutil.rmtree(folder / "training", ignore_errors=True)
@@ -66,14 +79,17 @@ def _fitted(
     progress: bool,
 ) -> Method:
     """The fitted method: loaded if its checkpoint is complete, else fitted and saved."""
-    method = build_entry(run.entry, run.seed, suite.task.frames_in)
+    frames_in = suite.task.asked.frames_in
     cost = read_json(folder / "cost.json")
     if "fit_seconds" in cost:
+        method = build_entry(run.entry, run.seed, frames_in)
         if (folder / "checkpoint").is_dir():
             return type(method).load(folder / "checkpoint")
         return method.fit(parts["train"], parts.get("valid"))  # cannot be stored: foreign code or a solver
     _write_json(folder / "config.json", _config(run, suite, scored=False))
     _write_json(folder / "environment.json", describe())
+    entry, tuning_seconds = _tuned(run, suite, parts)
+    method = build_entry(entry, run.seed, frames_in)
     extra = _fit_options(method, folder, write, progress=progress)
     begin = time.perf_counter()
     with PeakMemory() as memory:
@@ -82,10 +98,42 @@ def _fitted(
     if type(method).save is not Method.save:
         method.save(folder / "checkpoint")
     known = {name: float(value) for name, value in method.cost().items() if value is not None}
-    measured = {"fit_seconds": seconds, "training_seconds": seconds, **known}
+    measured: dict[str, Any] = {"fit_seconds": seconds, "training_seconds": seconds, **known, **tuning_seconds}
+    measured |= {"learns": bool(getattr(method, "learns", True)), "device": _device(method)}
     _write_json(folder / "cost.json", {**measured, "peak_memory": memory.bytes or known.get("peak_memory")})
     write({"event": "fitted", "seconds": measured["training_seconds"]})
     return method
+
+
+def _tuned(run: PlannedRun, suite: Suite, parts: dict[str, Dataset]) -> tuple[MethodEntry, dict[str, float]]:
+    """The entry with the values that its tuning chose, and what the tuning took; the same for all seeds of an entry."""
+    entry = run.entry
+    if suite.tuning is None or not entry.search:
+        return entry, {}
+    frames_in, seed = suite.task.asked.frames_in, suite.seeds[0]
+    shared = digest({name: value for name, value in run.identity.items() if name != "seed"})
+    folder = run.folder.parents[1] / "tuning" / shared
+
+    def candidate(config: Mapping[str, Any], training: Mapping[str, Any]) -> Method:
+        changed = entry.model_copy(update={"config": dict(config), "training": dict(training)})
+        return build_entry(changed, seed, frames_in)
+
+    setting = (entry.title, entry.config, entry.training, entry.search, suite.tuning)
+    found = tune(*setting, parts["train"], parts.get("valid"), folder, candidate)
+    chosen = entry.model_copy(update={"config": found.config, "training": found.training})
+    return chosen, {"tuning_seconds": found.seconds}
+
+
+def _device(method: Method) -> str:
+    """Where a method computes: that of its network, else JAX's default where it is a solver, else the CPU."""
+    network = getattr(method, "network", None)
+    if network is not None:
+        return next((parameter.device.type for parameter in network.parameters()), "cpu")
+    if getattr(method, "learns", True):
+        return "cpu"
+    import jax
+
+    return {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
 
 
 def _fit_options(
@@ -107,29 +155,55 @@ def _records(write: Callable[[dict[str, Any]], None]) -> Callable[[Any], None]:
 def _score(
     run: PlannedRun,
     suite: Suite,
-    test: Dataset,
+    parts: dict[str, Dataset],
+    transfer: Mapping[str, Dataset],
     method: Method,
     folder: Path,
     write: Callable[[dict[str, Any]], None],
 ) -> None:
-    task = ForecastTask(suite.task.horizons, suite.task.frames_in)
+    task, test = suite.task.asked, parts["test"]
+    steps = max(horizon.steps for horizon in task.horizons_on(test))
+    reference = training_mean(parts["train"], task, steps)
     begin = time.perf_counter()
     with PeakMemory() as memory:
-        scored = evaluate(method, test, task, suite.metrics)
+        scored = evaluate(method, test, task, suite.metrics, reference=reference)
     seconds = time.perf_counter() - begin
-    for name, table in (("metrics.csv", scored.table), ("curves.csv", scored.curves)):
+    others, refused = _transferred(suite, parts["train"], transfer, method, reference)
+    tables = {"metrics.csv": scored.table, "curves.csv": scored.curves, "transfer.csv": others}
+    for name, table in tables.items():
+        if table is None:
+            (folder / name).unlink(missing_ok=True)  # of an earlier scoring
+            continue
         with atomic_path(folder / name) as temporary:
             table.to_csv(temporary, index=False)
     with atomic_path(folder / "example.h5") as temporary:
         scored.example.to_netcdf(temporary, engine="h5netcdf")
     cost = read_json(folder / "cost.json")
     peaks = [value for value in (cost.get("peak_memory"), memory.bytes) if value]
-    cost |= {"seconds_per_frame": scored.seconds_per_frame, "evaluation_seconds": seconds}
-    cost |= {"peak_memory": max(peaks) if peaks else None, "total_seconds": cost["training_seconds"] + seconds}
+    cost |= {"seconds_per_frame": scored.seconds_per_frame, "frame_seconds": list(scored.frame_seconds)}
+    total = cost["training_seconds"] + cost.get("tuning_seconds", 0.0) + seconds
+    cost |= {"evaluation_seconds": seconds, "total_seconds": total, "peak_memory": max(peaks) if peaks else None}
     _write_json(folder / "cost.json", cost)
     skipped = [list(item) for item in scored.skipped]
-    _write_json(folder / "config.json", {**_config(run, suite, scored=True), "skipped": skipped})
+    _write_json(folder / "config.json", {**_config(run, suite, scored=True), "skipped": skipped, "refused": refused})
     write({"event": "scored", "seconds": seconds})
+
+
+def _transferred(
+    suite: Suite, train: Dataset, transfer: Mapping[str, Dataset], method: Method, reference: np.ndarray | None
+) -> tuple[pd.DataFrame | None, dict[str, str]]:
+    """Scores on other grids, with a column "grid"; and why a method has none there."""
+    tables, refused = [], {}
+    for label, dataset in transfer.items():
+        there = None if reference is None else on_grid(reference, train, dataset)
+        try:
+            table = evaluate(method, dataset, suite.task.asked, suite.metrics, reference=there).table
+        except InputError as error:
+            refused[label] = str(error)
+            continue
+        original = np.asarray(dataset.header["source_index"].values)
+        tables.append(table.assign(grid=label, case=original[table["case"].to_numpy()]))
+    return (pd.concat(tables, ignore_index=True) if tables else None), refused
 
 
 def _config(run: PlannedRun, suite: Suite, *, scored: bool) -> dict[str, Any]:
@@ -143,7 +217,7 @@ def _config(run: PlannedRun, suite: Suite, *, scored: bool) -> dict[str, Any]:
     }
     if scored:
         config |= {
-            "task": suite.task.model_dump(mode="json"),
+            "task": suite.task.described,
             "metrics": list(suite.metrics),
             "evaluation_digest": evaluation_digest(suite),
         }

@@ -1,4 +1,4 @@
-"""The forecast task: start frames in, later frames out, from many starts of each case."""
+"""Scoring a method on a task: ask, compare, pool, case by case and in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,19 +16,12 @@ from sciflow.core import Forecast, InputError, Method, Query
 from sciflow.evaluation.cost import Stopwatch
 from sciflow.evaluation.horizon import Horizon
 from sciflow.evaluation.scoring import ALL, DEFAULT_METRICS, Scores, frames_of
+from sciflow.evaluation.tasks import EvaluationTask, ForecastTask
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
 
 CHUNK_BYTES = 256 * 2**20
-
-
-@dataclass(frozen=True)
-class ForecastTask:
-    """Forecast `horizons` from `frames_in` context frames; context frames are never scored."""
-
-    horizons: tuple[Horizon, ...] = (Horizon(steps=1), Horizon(steps=10, stride=3))
-    frames_in: int = 1
 
 
 @dataclass(frozen=True)
@@ -40,6 +33,7 @@ class Evaluation:
         curves: columns horizon, metric, field, step, case, value; starts pooled, by lead time.
         seconds_per_frame: median over chunks of wall time / (queries x frames), over the longest horizon and without
             first calls (see `Stopwatch`): throughput of a batch, not latency.
+        frame_seconds: the single timings behind it.
         example: forecast, truth and start frame of one query (variables ``forecast_*`` and ``truth_*``), for pictures.
         skipped: cases too short for a horizon, as (horizon, case).
     """
@@ -47,6 +41,7 @@ class Evaluation:
     table: pd.DataFrame
     curves: pd.DataFrame
     seconds_per_frame: float
+    frame_seconds: tuple[float, ...]
     example: xr.Dataset
     skipped: tuple[tuple[int, int], ...] = ()
 
@@ -76,32 +71,36 @@ def chunks(
 def evaluate(
     method: Method,
     dataset: Dataset,
-    task: ForecastTask | None = None,
+    task: EvaluationTask | None = None,
     metrics: Sequence[str] = DEFAULT_METRICS,
     chunk_bytes: int = CHUNK_BYTES,
+    reference: np.ndarray | None = None,
 ) -> Evaluation:
     """Score a fitted method on every case of a data set.
 
     Args:
         method: anything with ``predict(query) -> Forecast``.
         dataset: the cases to score on.
-        task: horizons and context frames.
+        task: horizons and context frames, or a `FieldTask`.
         metrics: names; ``nmse`` and ``persistence_nmse`` (on the very same frames) are always computed.
         chunk_bytes: memory for the queries, truth and errors of one call.
+        reference: frames [T, C, \\*S] that take the place of persistence in a task without start frames, see
+            `sciflow.evaluation.tasks.training_mean`; zero if not given.
 
     Raises:
         InputError: no case is long enough for a horizon, or a forecast has wrong shapes or fields.
     """
     task = task or ForecastTask()
+    horizons = task.horizons_on(dataset)
     names = list(dict.fromkeys([*metrics, "nmse", "persistence_nmse"]))
     tables, curves, skipped = [], [], []
-    watch, longest = Stopwatch(), max(horizon.steps for horizon in task.horizons)
-    for horizon in task.horizons:
+    watch, longest = Stopwatch(), max(horizon.steps for horizon in horizons)
+    for horizon in horizons:
         scores = Scores(names)
         predict = partial(watch.predict, method) if horizon.steps == longest else method.predict
         seen: set[int] = set()
         for part, starts in chunks(dataset, task.frames_in, horizon, chunk_bytes):
-            _score_chunk(method, predict, part, starts, task.frames_in, horizon.steps, scores)
+            _score_chunk(method, predict, part, starts, task, horizon.steps, scores, reference)
             seen.update(int(case) for case in part.cases)
         if not seen:
             raise InputError(
@@ -116,6 +115,7 @@ def evaluate(
         table=table[["horizon", "metric", "field", "case", "value"]],
         curves=pd.concat(curves, ignore_index=True)[["horizon", "metric", "field", "step", "case", "value"]],
         seconds_per_frame=watch.seconds_per_frame,
+        frame_seconds=watch.timings,
         example=_example(method, dataset, task, table),
         skipped=tuple(skipped),
     )
@@ -126,17 +126,26 @@ def _score_chunk(
     predict: Callable[[Query], Forecast],
     part: Dataset,
     starts: list[int],
-    frames_in: int,
+    task: EvaluationTask,
     steps: int,
     scores: Scores,
+    reference: np.ndarray | None,
 ) -> None:
     """Predict and pool one chunk."""
-    from sciflow.data import query, truth
+    from sciflow.data import truth
 
-    asked = query(part, starts, frames_in, steps)
+    asked = task.ask(part, starts, steps)
     forecast = predict(asked)
     check_forecast(forecast, asked.cases, steps, method)
-    frames = frames_of(forecast.mean, truth(part, starts, frames_in, steps), asked.context, asked.times)
+    frames = frames_of(
+        forecast.mean,
+        truth(part, starts, task.frames_in, steps),
+        asked.context,
+        asked.times,
+        context_times=asked.context_times,
+        variance=forecast.variance,
+        reference=reference,
+    )
     scores.add(frames, asked.context["source_case"].values)
 
 
@@ -151,11 +160,11 @@ def check_forecast(forecast: Forecast, cases: int, steps: int, method: Method) -
         )
 
 
-def _example(method: Method, dataset: Dataset, task: ForecastTask, table: pd.DataFrame) -> xr.Dataset:
-    """One query to draw: the case in which persistence is worst over the longest horizon, from its middle start."""
-    from sciflow.data import query, truth
+def _example(method: Method, dataset: Dataset, task: EvaluationTask, table: pd.DataFrame) -> xr.Dataset:
+    """One query to draw: the case whose reference is worst over the longest horizon, from its middle start."""
+    from sciflow.data import truth
 
-    horizon = max(task.horizons, key=lambda item: item.steps)
+    horizon = max(task.horizons_on(dataset), key=lambda item: item.steps)
     rows = table[
         (table["horizon"] == horizon.steps) & (table["metric"] == "persistence_nmse") & (table["field"] == ALL)
     ]
@@ -163,7 +172,7 @@ def _example(method: Method, dataset: Dataset, task: ForecastTask, table: pd.Dat
     part = dataset.select([case])
     starts = starts_of(int(part.lengths[0]), task.frames_in, horizon)
     start = starts[len(starts) // 2]
-    asked = query(part, [start], task.frames_in, horizon.steps)
+    asked = task.ask(part, [start], horizon.steps)
     forecast = method.predict(asked).mean
     real = truth(part, [start], task.frames_in, horizon.steps)
     fields = list(real.data_vars)

@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sciflow import plot
-from sciflow.evaluation.pictures import sides
-from sciflow.evaluation.ranking import NOTES, Entry, columns, short
+from sciflow.evaluation.accuracy_cost import (
+    CostPoint,
+    accuracy_cost,
+    accuracy_cost_columns,
+    accuracy_cost_figure,
+    accuracy_cost_notes,
+    drawable,
+)
+from sciflow.evaluation.leaderboard_notes import notes
+from sciflow.evaluation.leaderboard_table import columns
+from sciflow.evaluation.number_text import short
+from sciflow.evaluation.pictures import sides, when
+from sciflow.evaluation.ranking import Entry
 from sciflow.evaluation.results import Results
 from sciflow.evaluation.scoring import ALL, summarise, totals
 
@@ -45,16 +56,16 @@ def report(
     """
     facts = results.facts
     title = str(facts.get("title") or facts.get("suite", "sciflow"))
-    heads, rows = columns(list(entries))
+    heads, rows = columns(entries)
     sections = [
         f"<h1>{html.escape(title)}</h1>",
         _paragraph(facts.get("description")),
         "<h2>Leaderboard</h2>",
         _table(heads, rows),
-        _paragraph(NOTES),
+        _paragraph(notes(entries, heads)),
         _paragraph(facts.get("budget"), "Budget: "),
         _failures(results.failures),
-        "<h2>Error by lead time</h2>",
+        *_cost(results, accuracy_cost(results)),
         *_curves(results),
         "<h2>Forecasts</h2>",
         *_pictures(entries, examples or {}),
@@ -70,21 +81,38 @@ def report(
 
 
 def mean_curves(results: Results, horizon: int) -> dict[str, list[float]]:
-    """NMSE by lead time, averaged over cases and seeds, for each method, and that of persistence."""
-    rows = results.curves[(results.curves["horizon"] == horizon) & (results.curves["field"] == ALL)]
+    """NMSE by lead time, averaged over cases and seeds, for each method, and that of the reference forecast."""
+    rows = results.curves[
+        (results.curves["horizon"] == horizon)
+        & (results.curves["field"] == ALL)
+        & (results.curves["split"] == results.split)
+    ]
     curves = {}
     held = rows[rows["metric"] == "persistence_nmse"]
-    if "persistence" not in results.methods:
-        curves["persistence"] = held.groupby("step")["value"].mean().tolist()
+    if results.reference not in results.methods:
+        curves[results.reference] = held.groupby("step")["value"].mean().tolist()
     for method in results.methods:
         part = rows[(rows["method"] == method) & (rows["metric"] == "nmse")]
         curves[method] = part.groupby("step")["value"].mean().tolist()
     return curves
 
 
+def _cost(results: Results, points: Sequence[CostPoint]) -> list[str]:
+    if not points:
+        return []
+    heads, rows = accuracy_cost_columns(points)
+    drawn = drawable(points)
+    picture = [_image(accuracy_cost_figure(results, drawn))] if drawn else []
+    return ["<h2>Accuracy against cost</h2>", *picture, _table(heads, rows), _paragraph(accuracy_cost_notes(points))]
+
+
 def _curves(results: Results) -> list[str]:
     horizons = sorted(int(horizon) for horizon in set(results.curves["horizon"]) if horizon > 1)
-    return [_image(plot.rollout(mean_curves(results, steps), title=f"{steps} steps")) for steps in horizons]
+    if not horizons:
+        return []
+    unit = "steps" if results.kind == "forecast" else "frames"
+    pictures = [_image(plot.rollout(mean_curves(results, steps), title=f"{steps} {unit}")) for steps in horizons]
+    return ["<h2>Error by lead time</h2>" if results.kind == "forecast" else "<h2>Error by frame</h2>", *pictures]
 
 
 def _pictures(entries: Sequence[Entry], examples: Mapping[str, Path]) -> list[str]:
@@ -94,9 +122,7 @@ def _pictures(entries: Sequence[Entry], examples: Mapping[str, Path]) -> list[st
         forecast, real = sides(examples[method])
         last = real.sizes["time"] - 1
         frames = sorted({0, last // 2, last})
-        about = f"case {real.attrs['case']}, from frame {real.attrs['start']}, after"
-        steps = ", ".join(str(frame + 1) for frame in frames)
-        parts.append(f"<h3>{html.escape(method)}: {about} {steps} steps</h3>")
+        parts.append(f"<h3>{html.escape(method)}: {when(real, frames, entries[0].kind)}</h3>")
         parts.append(_image(plot.fields(forecast, real, frames=frames)))
     return parts
 
@@ -105,11 +131,11 @@ def _metrics(results: Results) -> str:
     table = totals(results.table)
     names = list(dict.fromkeys(table["label"]))
     rows = []
-    for (method, horizon), part in table.groupby(["method", "horizon"], sort=False):
+    for (split, method, horizon), part in table.groupby(["split", "method", "horizon"], sort=False):
         values = {str(name): group["value"].to_numpy(float) for name, group in part.groupby("label")}
         cells = [short(summarise(name, values)) if name in values else "-" for name in names]
-        rows.append([str(method), str(horizon), *cells])
-    return _table(["method", "steps", *names], rows)
+        rows.append([str(method), str(split), str(horizon), *cells])
+    return _table(["method", "split", "steps", *names], rows)
 
 
 def _facts(facts: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +26,13 @@ def sides(path: Path) -> tuple[xr.Dataset, xr.Dataset]:
     return parts[0], parts[1]
 
 
-def final_fields(path: Path, method: str) -> Figure:
+def final_fields(path: Path, method: str, kind: str = "forecast") -> Figure:
     """Truth, forecast and difference of every field at the last step, side by side.
 
     Args:
-        path: ``example.h5`` of a run, the test case on which persistence is worst.
+        path: ``example.h5`` of a run, the test case on which the reference forecast is worst.
         method: its name, for the heading.
+        kind: of the task; only a forecast counts steps from a start.
     """
     forecast, truth = sides(path)
     last = truth.sizes["time"] - 1
@@ -38,8 +40,18 @@ def final_fields(path: Path, method: str) -> Figure:
         made = _maps(forecast.isel(case=0, time=last), truth.isel(case=0, time=last), method)
     else:
         made = plot.fields(forecast, truth, frames=[last])
-    made.suptitle(f"{method}: case {truth.attrs['case']} after {truth.attrs['steps']} steps", fontsize=10)
+    made.suptitle(f"{method}: {when(truth, [last], kind)}", fontsize=10)
     return made
+
+
+def when(truth: xr.Dataset, frames: Sequence[int], kind: str) -> str:
+    """Which case and frames of an example are shown, in words; frames counted from 1."""
+    case, numbers = f"case {truth.attrs['case']}", ", ".join(str(frame + 1) for frame in frames)
+    if kind == "forecast":
+        return f"{case}, from frame {truth.attrs['start']}, after {numbers} steps"
+    if truth.sizes["time"] == 1:
+        return case
+    return f"{case}, frame{'s' if len(frames) > 1 else ''} {numbers}"
 
 
 def _maps(forecast: xr.Dataset, truth: xr.Dataset, method: str) -> Figure:

@@ -83,23 +83,26 @@ def plan(suite: Suite, out: Path, parts: dict[str, Dataset] | None, data_digest:
                 "source": list(entry.source),
                 "config": entry.config,
                 "training": entry.training,
-                "frames_in": suite.task.frames_in,
+                "frames_in": suite.task.asked.frames_in,
                 "seed": seed,
                 "data": data_digest,
                 "split": digest(split),
                 "content": _content(entry),
             }
+            if suite.tuning is not None and entry.search:
+                identity |= {"search": entry.search, "tuning": suite.tuning.model_dump(mode="json")}
             name = f"{_slug(entry.title)}-seed{seed}-{digest(identity)}"
             folder = out / "runs" / name
             status = _status(folder, wanted) if parts else "new"
-            minutes, size_ = _estimate(entry, out, cells, status)
+            minutes, size_ = _estimate(entry, out, cells, status, _tuning_steps(entry, suite))
             runs.append(PlannedRun(entry, seed, folder, identity, status, minutes, size_))
     return runs
 
 
 def evaluation_digest(suite: Suite) -> str:
     """Short hash of everything that scores depend on beside the fitted method."""
-    return digest({"task": suite.task.model_dump(mode="json"), "metrics": list(suite.metrics)})
+    transfer = [grid.model_dump(mode="json") for grid in suite.transfer]
+    return digest({"task": suite.task.described, "metrics": list(suite.metrics), "transfer": transfer})
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -139,7 +142,12 @@ def _content(entry: MethodEntry) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _estimate(entry: MethodEntry, out: Path, cells: int, status: Status) -> tuple[float, float]:
+def _tuning_steps(entry: MethodEntry, suite: Suite) -> int:
+    """Optimiser steps that come before the training."""
+    return suite.tuning.trials * suite.tuning.steps if suite.tuning is not None and entry.search else 0
+
+
+def _estimate(entry: MethodEntry, out: Path, cells: int, status: Status, tuning: int) -> tuple[float, float]:
     """Minutes and bytes: from an earlier run of the same method here, else from stated rates."""
     if status == "finished":
         return 0.0, 0.0
@@ -152,8 +160,9 @@ def _estimate(entry: MethodEntry, out: Path, cells: int, status: Status) -> tupl
         if earlier.get("source") == [kind, value] and "total_seconds" in seconds:
             before = int(earlier.get("training", {}).get("steps", _STEPS)) if network else 1
             size = sum(file.stat().st_size for file in cost.parent.rglob("*") if file.is_file())
-            return seconds["total_seconds"] / 60 * steps / before, float(size)
+            rate = (seconds["total_seconds"] - seconds.get("tuning_seconds", 0.0)) / before
+            return rate * (steps + tuning) / 60, float(size)
     if not network:
         return _BASELINE_MINUTES, _BASELINE_BYTES
     batch = int(entry.training.get("batch_size", 16))
-    return _SECONDS_PER_STEP * steps * batch * cells / _REFERENCE / 60, _NETWORK_BYTES
+    return _SECONDS_PER_STEP * (steps + tuning) * batch * cells / _REFERENCE / 60, _NETWORK_BYTES

@@ -18,13 +18,14 @@ import numpy as np
 import xarray as xr
 
 from sciflow.core import Forecast, InputError, Method, Query, atomic_path
-from sciflow.evaluation.forecast import ForecastTask, chunks
+from sciflow.evaluation.forecast import chunks
+from sciflow.evaluation.tasks import EvaluationTask, ForecastTask
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
 
 
-def save_predictions(path: str | Path, method: Method, dataset: Dataset, task: ForecastTask | None = None) -> Path:
+def save_predictions(path: str | Path, method: Method, dataset: Dataset, task: EvaluationTask | None = None) -> Path:
     """Forecast every query of a task and write the means.
 
     Args:
@@ -36,15 +37,13 @@ def save_predictions(path: str | Path, method: Method, dataset: Dataset, task: F
     Returns:
         The path.
     """
-    from sciflow.data import query
-
     task = task or ForecastTask()
     with atomic_path(path) as temporary:
         xr.Dataset(attrs={"method": str(method.name)}).to_netcdf(temporary, engine="h5netcdf")
-        for horizon in task.horizons:
+        for horizon in task.horizons_on(dataset):
             parts = []
             for part, starts in chunks(dataset, task.frames_in, horizon):
-                asked = query(part, starts, task.frames_in, horizon.steps)
+                asked = task.ask(part, starts, horizon.steps)
                 parts.append(_rows(method.predict(asked).mean, asked))
             if parts:
                 joined = xr.concat(parts, "query", coords="minimal", compat="override", join="override")
@@ -60,7 +59,8 @@ def _rows(mean: xr.Dataset, query: Query) -> xr.Dataset:
 
 
 def _norms(query: Query, fields: list[str]) -> np.ndarray:
-    last = query.context[fields].isel(time=-1)
+    frames = query.context[fields]
+    last = frames.isel(time=-1) if frames.sizes["time"] else frames.sum("time")  # zero where nothing is given
     squares = [np.square(np.nan_to_num(last[name].values.astype(np.float64))) for name in fields]
     return np.sqrt(sum(square.reshape(query.cases, -1).sum(axis=1) for square in squares))
 

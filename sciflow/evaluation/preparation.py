@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import sciflow
 from sciflow.core import InputError, digest
@@ -30,8 +32,8 @@ def data_path(suite: Suite, folder: Path) -> Path:
     Raises:
         UnknownNameError: there is no such recipe.
     """
-    if suite.data.path is not None:
-        return Path(suite.data.path)
+    if suite.source.path is not None:
+        return Path(suite.source.path)
     recipe = _recipe(suite)
     return folder / "data" / f"{recipe.name}-{digest({'recipe': recipe, 'version': sciflow.__version__})[:8]}.h5"
 
@@ -45,15 +47,14 @@ def prepare(suite: Suite, folder: Path, console: Console) -> Path:
     path = data_path(suite, folder)
     if path.is_file():
         return path
-    if suite.data.path is not None:
+    if suite.source.path is not None:
         raise InputError(f"The data set {path} of the suite '{suite.name}' does not exist.")
     from sciflow.data import generate
 
     recipe = _recipe(suite)
     console.print(f"generating {path} ({recipe.cases} cases by the recipe '{recipe.name}')", highlight=False)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _bar(console, recipe.cases) as progress:
-        generate(recipe, path, workers=cpus, progress=progress).close()
+        generate(recipe, path, workers=_cpus(), progress=progress).close()
     return path
 
 
@@ -64,12 +65,15 @@ def data_bytes(suite: Suite) -> float:
     recipe = _recipe(suite)
     problem = problems.get(recipe.problem)
     sizes = (recipe.resolution,) * len(problem.axes) if isinstance(recipe.resolution, int) else recipe.resolution
-    values = recipe.cases * recipe.times.frames * len(recipe.fields or problem.fields) * math.prod(sizes)
+    frames = 1 if recipe.times is None else recipe.times.frames
+    values = recipe.cases * frames * len(recipe.fields or problem.fields) * math.prod(sizes)
     return float(values * (4 if recipe.dtype == "float32" else 8))
 
 
 def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str, str]:
     """Train, valid and test; the digest of the data set; the name of the split.
+
+    Test cases that the solver marked as under-resolved are left out: their truth is none.
 
     Raises:
         InputError: the file is damaged, has no such split, or the split lacks training or test cases.
@@ -84,13 +88,56 @@ def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str, str]
     for part in ("train", "test"):
         if part not in parts:
             raise InputError(f"The split '{name}' of {path} has no {part} cases; choose another split.")
+    parts["test"] = _resolved(parts["test"], path)
     return parts, dataset.digest, str(name)
+
+
+def _resolved(test: Dataset, path: Path) -> Dataset:
+    if "resolved" not in test.header.coords:
+        return test
+    good = np.asarray(test.header["resolved"].values, bool)
+    if not good.any():
+        raise InputError(f"All test cases of {path} are under-resolved; generate them at a higher resolution.")
+    return test if good.all() else test.select(test.cases[good])
+
+
+def prepare_transfer(suite: Suite, folder: Path, test: Dataset, console: Console) -> dict[str, Dataset]:
+    """The test cases on the grids of `Suite.transfer`, by label; generated if need be."""
+    from sciflow.data import Recipe, generate, open_dataset
+
+    found = {}
+    for grid in suite.transfer:
+        sizes = grid.resolution if isinstance(grid.resolution, int) else list(grid.resolution)
+        recipe = Recipe.load(str(suite.source.recipe), [*suite.source.set, f"resolution={sizes}", *grid.set])
+        cases = [int(case) for case in test.cases]
+        named = digest({"recipe": recipe, "version": sciflow.__version__, "only": cases})[:8]
+        path = folder / "data" / f"{recipe.name}-at-{grid.label}-{named}.h5"
+        if not path.is_file():
+            console.print(f"generating {path} ({len(cases)} test cases)", highlight=False)
+            generate(recipe, path, workers=_cpus(), only=cases).close()
+        found[grid.label] = open_dataset(path)
+    return found
+
+
+def facts_of(path: Path, parts: dict[str, Dataset]) -> dict[str, Any]:
+    """What the report says about the data: cases by part, and the seconds that generating all of them took."""
+    from sciflow.data import open_dataset
+
+    dataset = open_dataset(path)
+    cases = {name: len(part) for name, part in parts.items()} | {"all": len(dataset)}
+    seconds = dataset.attrs.get("generation_seconds")
+    known = {} if seconds is None else {"generation_seconds": float(seconds)}
+    return {"data": str(path), "cases": cases, **known}
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _recipe(suite: Suite) -> Recipe:
     from sciflow.data import Recipe
 
-    return Recipe.load(str(suite.data.recipe), suite.data.set)
+    return Recipe.load(str(suite.source.recipe), suite.source.set)
 
 
 @contextmanager

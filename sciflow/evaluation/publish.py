@@ -10,21 +10,36 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sciflow.core import InputError, atomic_path, digest
+from sciflow.evaluation.accuracy_cost import (
+    accuracy_cost,
+    accuracy_cost_figure,
+    accuracy_cost_markdown,
+    drawable,
+)
+from sciflow.evaluation.leaderboard_table import markdown
 from sciflow.evaluation.methods import is_network
 from sciflow.evaluation.plan import PlannedRun, evaluation_digest, read_json
-from sciflow.evaluation.ranking import Entry, as_json, as_table, leaderboard, markdown
+from sciflow.evaluation.ranking import Entry, as_json, as_table, leaderboard
 from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS, Results
+from sciflow.evaluation.targets import objective, read_history
 
 if TYPE_CHECKING:
     from sciflow.evaluation.suite import MethodEntry, Suite
 
-_MEASURED = ("metrics.csv", "curves.csv", "cost.json")
+_MEASURED = ("metrics.csv", "curves.csv", "transfer.csv", "cost.json")
 
 
 def collect(
-    suite: Suite, folder: Path, runs: Iterable[PlannedRun], failures: Mapping[str, str], data: Mapping[str, str]
+    suite: Suite, folder: Path, runs: Iterable[PlannedRun], failures: Mapping[str, str], data: Mapping[str, Any]
 ) -> Results:
     """The tables of all finished runs of a suite in one.
+
+    Args:
+        suite: the suite, its split named.
+        folder: the results folder.
+        runs: of the suite.
+        failures: run -> why it failed.
+        data: further facts: data set, digest, generation_seconds, cases, target.
 
     Raises:
         InputError: no run is finished.
@@ -33,17 +48,13 @@ def collect(
     if not finished:
         reason = "; ".join(f"{name}: {text}" for name, text in failures.items()) or "no run is finished"
         raise InputError(f"The suite '{suite.name}' has no results: {reason}.")
-    costs = []
-    for item in finished:
-        cost = read_json(item.folder / "cost.json")
-        costs.append({"method": item.entry.title, "seed": item.seed, "folder": item.folder.name, **cost})
     facts = {
         "suite": suite.name,
         "title": suite.title,
         "description": suite.description,
         "budget": suite.budget,
         "split": suite.split,
-        "task": suite.task.model_dump(mode="json"),
+        "task": suite.task.described,
         "seeds": list(suite.seeds),
         "metrics": list(suite.metrics),
         **data,
@@ -51,8 +62,11 @@ def collect(
         "evaluation_digest": evaluation_digest(suite),
         "environments": environments([item.folder for item in finished]),
     }
-    table, curves = (_joined(suite, finished, name) for name in ("metrics.csv", "curves.csv"))
-    return Results(table[COLUMNS], curves[CURVE_COLUMNS], pd.DataFrame(costs), facts, dict(failures))
+    read = [_read(suite, item, "metrics.csv") for item in finished] + _transferred(suite, finished)
+    table = pd.concat(read, ignore_index=True)
+    curves = pd.concat([_read(suite, item, "curves.csv") for item in finished], ignore_index=True)
+    costs = pd.DataFrame([_cost(item) for item in finished])
+    return Results(table[COLUMNS], curves[CURVE_COLUMNS], costs, facts, dict(failures))
 
 
 def environments(folders: Iterable[Path]) -> list[dict[str, Any]]:
@@ -85,8 +99,10 @@ def publish(results: Results, folder: Path, *, command: str, runs: Sequence[Plan
         return entries
     from sciflow.evaluation.page import report
 
+    points = accuracy_cost(results)
     texts = {
         "leaderboard.md": markdown(entries),
+        "accuracy_cost.md": accuracy_cost_markdown(points),
         "leaderboard.json": as_json(entries),
         "leaderboard.csv": as_table(entries).to_csv(index=False),
     }
@@ -96,8 +112,7 @@ def publish(results: Results, folder: Path, *, command: str, runs: Sequence[Plan
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     shown = drawn_method(entries, {item.entry.title: item.entry for item in runs})
-    if shown is not None:
-        _draw(examples[shown], shown, folder / "fields.png")
+    _draw(folder, None if shown is None else (examples[shown], shown), results)
     results.write(folder)
     return entries
 
@@ -121,25 +136,52 @@ def _learns(entry: MethodEntry) -> int:
     return int(getattr(methods.get(value), "learns", True))
 
 
-def _draw(example: Path, method: str, path: Path) -> None:
+def _draw(folder: Path, example: tuple[Path, str] | None, results: Results) -> None:
+    """Write ``fields.png``, of an example and its method, and ``accuracy_cost.png``."""
     from sciflow import plot
     from sciflow.evaluation.pictures import final_fields
 
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(plot.png(final_fields(example, method)))
+    pictures = {} if example is None else {"fields.png": final_fields(*example, results.kind)}
+    points = drawable(accuracy_cost(results))
+    if points:
+        pictures["accuracy_cost.png"] = accuracy_cost_figure(results, points)
+    for name, made in pictures.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(plot.png(made))
 
 
-def _joined(suite: Suite, runs: Iterable[PlannedRun], name: str) -> pd.DataFrame:
+def _cost(item: PlannedRun) -> dict[str, Any]:
+    """Costs of a run, with the validations of its training if it has some."""
+    named = {"method": item.entry.title, "seed": item.seed, "folder": item.folder.name}
+    cost = {**named, **read_json(item.folder / "cost.json")}
+    kind = item.entry.source[0]
+    if kind != "method":  # what its training took is not known here, so it cannot break even
+        cost["learns"] = False
+    if kind == "predictions":  # reading a file is no solve
+        cost = {name: value for name, value in cost.items() if name not in ("seconds_per_frame", "frame_seconds")}
+    history = read_history(item.folder / "log.jsonl")
+    if history:
+        cost |= {"history": history, "objective": objective(item.folder, item.entry.training)}
+    return cost
+
+
+def _read(suite: Suite, item: PlannedRun, name: str) -> pd.DataFrame:
+    """A table of a run with the columns that say whose it is."""
+    table = pd.read_csv(item.folder / name, dtype={"field": str, "grid": str})
+    named: dict[str, Any] = {"suite": suite.name, "method": item.entry.title, "seed": item.seed, "split": suite.split}
+    return table.assign(**named)
+
+
+def _transferred(suite: Suite, runs: Iterable[PlannedRun]) -> list[pd.DataFrame]:
+    """Scores on the suite's other grids, their split named as in "random@128"."""
+    wanted = [grid.label for grid in suite.transfer]
     tables = []
     for item in runs:
-        named: dict[str, Any] = {
-            "suite": suite.name,
-            "method": item.entry.title,
-            "seed": item.seed,
-            "split": suite.split,
-        }
-        tables.append(pd.read_csv(item.folder / name, dtype={"field": str}).assign(**named))
-    return pd.concat(tables, ignore_index=True)
+        if wanted and (item.folder / "transfer.csv").is_file():
+            table = _read(suite, item, "transfer.csv")
+            table = table[table["grid"].isin(wanted)]
+            tables.append(table.assign(split=f"{suite.split}@" + table["grid"]))
+    return tables
 
 
 def _content(folder: Path) -> str:

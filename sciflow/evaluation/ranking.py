@@ -1,31 +1,22 @@
-"""Leaderboard: per method the error at each horizon with its interval, the factor below persistence, and the cost."""
+"""Ranking: per method the error at each horizon with its interval, the factor below a reference, and all costs."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import asdict, dataclass, field
+from typing import Any, final
 
 import numpy as np
 import pandas as pd
 
-from sciflow.evaluation.results import Results, to_json
+from sciflow.evaluation.breakeven import BreakEven, break_even
+from sciflow.evaluation.json_text import to_json
+from sciflow.evaluation.results import Results
 from sciflow.evaluation.scoring import ALL
-from sciflow.evaluation.statistics import LEVEL, Interval, bootstrap_mean, bootstrap_ratio
+from sciflow.evaluation.statistics import Interval, bootstrap_mean, bootstrap_ratio
+from sciflow.evaluation.targets import time_to_target
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-NOTES = (
-    "NMSE: sum of squared errors over all frames of a case / sum of the squared truth, fields of one unit pooled and "
-    "the mean taken over units; averaged over cases and seeds, with bootstrap confidence intervals over both. "
-    "x over persistence: mean NMSE of holding the start frame / mean NMSE of the method, on the same frames. "
-    "Worst case: the smallest factor of a single case. "
-    "ms/frame: throughput of a batch over the longest horizon, without the first call. "
-    "Peak MB: on a GPU what tensors took; on a CPU the whole process with its libraries and whatever earlier methods "
-    "left there, so it depends on the order of the suite and compares no methods."
-)
-_COSTS = ("parameters", "training_seconds", "seconds_per_frame", "peak_memory")
+_COSTS = ("parameters", "flops", "tuning_seconds", "training_seconds", "seconds_per_frame", "peak_memory")
 
 
 @final
@@ -35,38 +26,72 @@ class Score:
 
     Attributes:
         nmse: mean over seeds and cases, with its interval.
-        gain: mean NMSE of persistence / mean NMSE of the method, on the same frames, with its interval.
+        gain: mean NMSE of the reference forecast / mean NMSE of the method, on the same frames, with its interval.
         worst: smallest gain of a single case (NMSE averaged over seeds).
         worst_case: that case.
+        nrmse: relative L2 error with its interval, if it is among the metrics.
     """
 
     nmse: Interval
     gain: Interval
     worst: float
     worst_case: int
+    nrmse: Interval | None = None
 
 
 @final
 @dataclass(frozen=True)
 class Entry:
-    """One row of the leaderboard; costs are means over seeds, those unknown are left out."""
+    """One row of the leaderboard.
+
+    Attributes:
+        method: its label.
+        seeds: number of runs.
+        scores: by horizon, on the main split.
+        cost: means over seeds of parameters, flops (per frame and case), tuning_seconds, training_seconds,
+            seconds_per_frame and peak_memory in bytes; seconds_to_target and the target_error they refer to. What is
+            not known is left out.
+        transfer: by other split, at the longest horizon; without those that a method was not scored on.
+        break_even: for learned methods of suites that have a solver to compare with.
+        reference: the forecast that gains are relative to.
+        kind: of the task.
+    """
 
     method: str
     seeds: int
     scores: dict[int, Score]
     cost: dict[str, float]
+    transfer: dict[str, Score] = field(default_factory=dict)
+    break_even: BreakEven | None = None
+    reference: str = "persistence"
+    kind: str = "forecast"
 
 
 def leaderboard(results: Results) -> list[Entry]:
-    """One entry per method, the lowest error over the longest horizon first."""
-    horizons = sorted({int(horizon) for horizon in results.table["horizon"]})
+    """One entry per method, the lowest error over the longest horizon of the main split first."""
+    table = results.table[results.table["field"] == ALL]
+    main = table[table["split"] == results.split]
+    horizons = sorted({int(horizon) for horizon in main["horizon"]})
+    paid = {found.method: found for found in break_even(results)}
+    target, reached = time_to_target(results)
     entries = []
-    for method in results.methods:
-        rows = results.table[(results.table["method"] == method) & (results.table["field"] == ALL)]
-        scores = {horizon: _score(rows[rows["horizon"] == horizon]) for horizon in horizons}
-        costs = results.costs[results.costs["method"] == method]
-        cost = {name: float(costs[name].mean()) for name in _COSTS if name in costs and costs[name].notna().any()}
-        entries.append(Entry(method, int(rows["seed"].nunique()), scores, cost))
+    for method in dict.fromkeys(main["method"]):
+        rows = main[main["method"] == method]
+        cost = _cost(results.costs, method)
+        if method in reached:
+            cost |= {"seconds_to_target": reached[method], "target_error": target}
+        entries.append(
+            Entry(
+                method=method,
+                seeds=int(rows["seed"].nunique()),
+                scores={horizon: _score(rows[rows["horizon"] == horizon]) for horizon in horizons},
+                cost=cost,
+                transfer=_transfer(table[table["method"] == method], results.transfers),
+                break_even=paid.get(method),
+                reference=results.reference,
+                kind=results.kind,
+            )
+        )
     return sorted(entries, key=lambda entry: [_order(entry.scores[horizon]) for horizon in reversed(horizons)])
 
 
@@ -74,93 +99,37 @@ def _order(score: Score) -> float:
     return math.inf if math.isnan(score.nmse.value) else score.nmse.value
 
 
+def _cost(costs: pd.DataFrame, method: str) -> dict[str, float]:
+    rows = costs[costs["method"] == method] if "method" in costs else costs
+    return {name: float(rows[name].mean()) for name in _COSTS if name in rows and rows[name].notna().any()}
+
+
+def _transfer(rows: pd.DataFrame, splits: list[str]) -> dict[str, Score]:
+    scores = {}
+    for split in splits:
+        part = rows[rows["split"] == split]
+        if len(part):
+            scores[split] = _score(part[part["horizon"] == part["horizon"].max()])
+    return scores
+
+
 def _score(rows: pd.DataFrame) -> Score:
-    errors = rows[rows["metric"] == "nmse"].pivot(index="seed", columns="case", values="value")
-    persistence = rows[rows["metric"] == "persistence_nmse"].pivot(index="seed", columns="case", values="value")
-    nmse, held = errors.to_numpy(float), persistence.to_numpy(float)
+    errors, held = _by_case(rows, "nmse"), _by_case(rows, "persistence_nmse").to_numpy(float)
+    nmse, relative = errors.to_numpy(float), _by_case(rows, "nrmse").to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
         gains = np.nan_to_num(held.mean(axis=0) / nmse.mean(axis=0), nan=1.0, posinf=np.inf)
     worst = int(gains.argmin())
-    return Score(bootstrap_mean(nmse), bootstrap_ratio(held, nmse), float(gains[worst]), int(errors.columns[worst]))
+    return Score(
+        nmse=bootstrap_mean(nmse),
+        gain=bootstrap_ratio(held, nmse),
+        worst=float(gains[worst]),
+        worst_case=int(errors.columns[worst]),
+        nrmse=bootstrap_mean(relative) if relative.size else None,
+    )
 
 
-def short(value: float | None, digits: int = 3) -> str:
-    """A number with few significant digits, for tables."""
-    if value is None or math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "diverged" if value > 0 else "-inf"
-    if value != 0 and (abs(value) < 1e-2 or abs(value) >= 1e5):
-        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    return f"{value:.{digits}g}" if abs(value) < 100 else f"{value:.0f}"
-
-
-def columns(entries: list[Entry]) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells of the table, as text."""
-    horizons = list(entries[0].scores) if entries else []
-    heads = ["method", "seeds"]
-    for horizon in horizons:
-        steps = f"{horizon} step" if horizon == 1 else f"{horizon} steps"
-        heads += [f"NMSE, {steps} [{LEVEL:.0%} CI]", "x over persistence", "worst case x"]
-    heads += ["parameters", "training s", "ms/frame", "peak MB"]
-    return heads, [_cells(entry) for entry in entries]
-
-
-def _cells(entry: Entry) -> list[str]:
-    cells = [entry.method, str(entry.seeds)]
-    for score in entry.scores.values():
-        error, gain = score.nmse, score.gain
-        worst = "exact" if math.isinf(score.worst) else short(score.worst)
-        factor = "exact" if math.isinf(gain.value) else f"{short(gain.value)} [{short(gain.low)}, {short(gain.high)}]"
-        cells += [f"{short(error.value)} [{short(error.low)}, {short(error.high)}]", factor, worst]
-    cost = entry.cost
-    seconds, memory = cost.get("seconds_per_frame"), cost.get("peak_memory")
-    cells += [_count(cost.get("parameters")), _seconds(cost.get("training_seconds"))]
-    per_frame = "-" if seconds is None else short(1e3 * seconds, 2)
-    return [*cells, per_frame, "-" if memory is None else f"{memory / 2**20:.0f}"]
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else "<0.1" if value < 0.1 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
-
-
-def _count(number: float | None) -> str:
-    if number is None or math.isnan(number):
-        return "-"
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {letter}"
-    return f"{number:.0f}"
-
-
-def markdown(entries: list[Entry]) -> str:
-    """The leaderboard as a Markdown table and what its columns mean."""
-    heads, rows = columns(entries)
-    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + f"\n{NOTES}\n"
-
-
-def rich_table(entries: list[Entry], title: str = "") -> Table:
-    """The leaderboard for a terminal: intervals and memory are left to the files, so that it fits into 100 columns."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, pad_edge=False)
-    horizons = list(entries[0].scores) if entries else []
-    table.add_column("method", no_wrap=True)
-    for horizon in horizons:
-        steps = f"{horizon} step" if horizon == 1 else f"{horizon} steps"
-        for head in (f"{steps}\nNMSE", "x over\npers.", "worst\ncase x"):
-            table.add_column(head, justify="right", no_wrap=True)
-    for head in ("\nparams", "train\ns", "ms/\nframe"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for entry in entries:
-        cells = _cells(entry)
-        kept = [cells[0]]
-        kept += [cell.split(" [")[0] for cell in cells[2 : 2 + 3 * len(horizons)]]
-        table.add_row(*kept, *cells[-4:-1])
-    return table
+def _by_case(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return rows[rows["metric"] == metric].pivot(index="seed", columns="case", values="value")
 
 
 def as_json(entries: list[Entry]) -> str:
@@ -169,14 +138,26 @@ def as_json(entries: list[Entry]) -> str:
 
 
 def as_table(entries: list[Entry]) -> pd.DataFrame:
-    """One row per method with all digits; columns such as ``nmse_10``, ``nmse_10_low``, ``gain_10``, ``worst_10``."""
+    """One row per method with all digits.
+
+    Columns such as ``nmse_10``, ``nmse_10_low``, ``gain_10``, ``worst_10``, ``nmse_random@128``, ``training_seconds``,
+    ``break_even``, ``break_even_high``, ``break_even_grid``.
+    """
     rows: list[dict[str, Any]] = []
     for entry in entries:
         row: dict[str, Any] = {"method": entry.method, "seeds": entry.seeds}
-        for horizon, score in entry.scores.items():
-            for name, interval in (("nmse", score.nmse), ("gain", score.gain)):
-                row[f"{name}_{horizon}"] = interval.value
-                row[f"{name}_{horizon}_low"], row[f"{name}_{horizon}_high"] = interval.low, interval.high
-            row[f"worst_{horizon}"], row[f"worst_case_{horizon}"] = score.worst, score.worst_case
-        rows.append({**row, **entry.cost})
+        for suffix, score in (*entry.scores.items(), *entry.transfer.items()):
+            for name, interval in (("nmse", score.nmse), ("gain", score.gain), ("nrmse", score.nrmse)):
+                row |= {} if interval is None else _three(f"{name}_{suffix}", interval)
+            row[f"worst_{suffix}"], row[f"worst_case_{suffix}"] = score.worst, score.worst_case
+        row |= entry.cost
+        if (found := entry.break_even) is not None:
+            row |= _three("break_even", found.solves) | _three("break_even_smooth", found.smooth)
+            others = {name: value for name, value in vars(found).items() if name not in ("method", "solves", "smooth")}
+            row |= {f"break_even_{name}": value for name, value in others.items()}
+        rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _three(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -11,6 +11,7 @@ from typing import Any, final
 import pandas as pd
 
 from sciflow.core import InputError, atomic_path
+from sciflow.evaluation.json_text import to_json
 
 COLUMNS = ["suite", "method", "seed", "split", "horizon", "metric", "field", "case", "value"]
 CURVE_COLUMNS = ["suite", "method", "seed", "split", "horizon", "metric", "field", "step", "case", "value"]
@@ -25,8 +26,10 @@ class Results:
         table: one row per method, seed, split, horizon, metric, field and case (`COLUMNS`); frames and starts pooled.
         curves: the same by lead time (`CURVE_COLUMNS`).
         costs: one row per run: method, seed, folder, parameters, training_seconds, seconds_per_frame, peak_memory in
-            bytes, and so on.
-        facts: what the numbers rest on: suite, title, data set and its digest, split, task, budget, environment.
+            bytes, flops and so on; frame_seconds holds single timings, history the validations [step, seconds, error]
+            of a training. What a run does not know is missing.
+        facts: what the numbers rest on: suite, title, data set and its digest, split, task, budget, environment;
+            generation_seconds of all cases and their numbers, cases["train"] and so on, if sciflow made the data.
         failures: run -> why it failed.
     """
 
@@ -41,6 +44,26 @@ class Results:
         """Labels of the methods, in the order of the suite."""
         return list(dict.fromkeys(self.table["method"]))
 
+    @property
+    def split(self) -> str:
+        """The split that methods are ranked on; others, such as "random@128", test what a method transfers to."""
+        return str(self.facts.get("split") or self.table["split"].iloc[0])
+
+    @property
+    def transfers(self) -> list[str]:
+        """The other splits, in the order of the table."""
+        return [str(name) for name in dict.fromkeys(self.table["split"]) if name != self.split]
+
+    @property
+    def reference(self) -> str:
+        """The forecast that ``persistence_nmse`` belongs to: the training mean where a task has no start frames."""
+        return "persistence" if self.kind == "forecast" else "training mean"
+
+    @property
+    def kind(self) -> str:
+        """Kind of the task: "forecast", "parametric", "map" or "condition"."""
+        return str((self.facts.get("task") or {}).get("kind", "forecast"))
+
     def write(self, folder: str | Path) -> None:
         """Write ``results.csv``, ``curves.csv`` and ``results.json`` (facts, costs, failures, the table once more)."""
         path = Path(folder)
@@ -50,7 +73,7 @@ class Results:
         content = {
             "facts": self.facts,
             "failures": self.failures,
-            "costs": self.costs.to_dict("records"),
+            "costs": [_known(record) for record in self.costs.to_dict("records")],
             "results": self.table.to_dict("records"),
         }
         with atomic_path(path / "results.json") as temporary:
@@ -71,22 +94,15 @@ class Results:
             raise InputError(
                 f"{path} holds no results ({error}); run a suite with this output folder first."
             ) from error
-        costs = pd.DataFrame(content["costs"])
+        costs = pd.DataFrame([_numbers(record) for record in content["costs"]])
         return cls(tables[0], tables[1], costs, content["facts"], content["failures"])
 
 
-def to_json(content: Any) -> str:
-    """JSON text; numbers that are not finite, which JSON lacks, become the strings "inf", "-inf" and "nan"."""
-    return json.dumps(_finite(content), indent=1, ensure_ascii=False)
+def _known(record: dict[Any, Any]) -> dict[str, Any]:
+    """A row without what is missing in it."""
+    return {str(name): value for name, value in record.items() if not (isinstance(value, float) and math.isnan(value))}
 
 
-def _finite(content: Any) -> Any:
-    if isinstance(content, dict):
-        return {str(key): _finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_finite(value) for value in content]
-    if hasattr(content, "item"):
-        content = content.item()
-    if isinstance(content, float) and not math.isfinite(content):
-        return str(content)
-    return content
+def _numbers(record: dict[str, Any]) -> dict[str, Any]:
+    """A row with the numbers that JSON lacks put back."""
+    return {name: float(value) if value in ("inf", "-inf", "nan") else value for name, value in record.items()}

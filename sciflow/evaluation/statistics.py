@@ -40,7 +40,13 @@ def resampling(seeds: int, cases: int, samples: int = SAMPLES, seed: int = 0) ->
     return of_seeds, of_cases
 
 
-def _means(values: np.ndarray, of_seeds: np.ndarray, of_cases: np.ndarray) -> np.ndarray:
+def weighted_means(values: np.ndarray, of_seeds: np.ndarray, of_cases: np.ndarray) -> np.ndarray:
+    """Mean of each bootstrap sample, infinite where a value that is not finite was drawn.
+
+    Args:
+        values: [seeds, cases].
+        of_seeds, of_cases: weights as `resampling` gives them, [samples, seeds] and [samples, cases].
+    """
     if np.isfinite(values).all():
         return np.einsum("bs,sc,bc->b", of_seeds, values, of_cases, optimize=True)
     lost = np.einsum("bs,sc,bc->b", of_seeds > 0, ~np.isfinite(values), of_cases > 0, optimize=True)
@@ -56,7 +62,15 @@ def _tail(cases: int, level: float) -> float:
     return float(stats.norm.sf(quantile))
 
 
-def _interval(value: float, samples: np.ndarray, cases: int, level: float) -> Interval:
+def percentile_interval(value: float, samples: np.ndarray, cases: int, level: float = LEVEL) -> Interval:
+    """An estimate with the expanded percentile interval of its bootstrap samples.
+
+    Args:
+        value: the estimate.
+        samples: its bootstrap samples; infinite ones are allowed.
+        cases: independent cases that were drawn from; few of them widen the interval.
+        level: coverage aimed at.
+    """
     tail = 100.0 * _tail(cases, level)
     # An order statistic, not an interpolated one: infinity stays infinity.
     low, high = np.percentile(samples, [tail, 100.0 - tail], method="nearest")
@@ -78,7 +92,7 @@ def bootstrap_mean(values: np.ndarray, *, samples: int = SAMPLES, level: float =
     values = _matrix(values)
     seeds, cases = values.shape
     of_seeds, of_cases = resampling(seeds, cases, samples, seed)
-    return _interval(values.mean(), _means(values, of_seeds, of_cases), cases, level)
+    return percentile_interval(values.mean(), weighted_means(values, of_seeds, of_cases), cases, level)
 
 
 def bootstrap_ratio(
@@ -89,9 +103,15 @@ def bootstrap_ratio(
     seeds, cases = below.shape
     of_seeds, of_cases = resampling(seeds, cases, samples, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = _means(above, of_seeds, of_cases) / _means(below, of_seeds, of_cases)
+        drawn = weighted_means(above, of_seeds, of_cases) / weighted_means(below, of_seeds, of_cases)
         value = above.mean() / below.mean()
-    return _interval(value, np.nan_to_num(drawn, nan=1.0, posinf=np.inf), cases, level)
+    return percentile_interval(value, np.nan_to_num(drawn, nan=1.0, posinf=np.inf), cases, level)
+
+
+def resampled_medians(values: np.ndarray, samples: int, generator: np.random.Generator) -> np.ndarray:
+    """Medians [samples] of values drawn with replacement, such as repeated timings of one call."""
+    values = np.asarray(values, np.float64)
+    return np.median(values[generator.integers(len(values), size=(samples, len(values)))], axis=1)
 
 
 def _matrix(values: np.ndarray) -> np.ndarray:

@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from sciflow.core import Config, InputError, load_yaml, override, shared, validate
 from sciflow.evaluation.horizon import Horizon
+from sciflow.evaluation.tasks import EvaluationTask, FieldTask, ForecastTask
+from sciflow.evaluation.tuning import Search, TuningBudget
 
 _SOURCES = ("method", "callable", "predictions")
 
@@ -38,25 +40,67 @@ class DataSource(Config):
 
 
 @final
-class Task(Config):
-    """What is asked: `frames_in` context frames, then the frames of each horizon.
+class Transfer(Config):
+    """Test cases on another grid, to score methods on that were trained on the suite's own (recipes only).
 
     Attributes:
-        kind: "forecast".
-        frames_in: context frames of a query; they are never scored.
-        horizons: steps to forecast and the stride between starts.
+        resolution: of the recipe, one number or one per axis in the order x, y, z.
+        set: further overrides of the recipe, such as ``["options.oversample=2"]``.
     """
 
-    kind: Literal["forecast"] = "forecast"
+    resolution: int | tuple[int, ...]
+    set: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What tables call it: "128", or "128x64"."""
+        sizes = (self.resolution,) if isinstance(self.resolution, int) else self.resolution
+        return "x".join(map(str, sizes))
+
+
+@final
+class Task(Config):
+    """What is asked, see `sciflow.evaluation.tasks`.
+
+    Attributes:
+        kind: "forecast", "parametric", "map" or "condition".
+        frames_in: context frames of a forecast; they are never scored.
+        horizons: of a forecast: steps, and the stride between starts. The other tasks ask for all frames at once.
+        points, noise, seed: of the observations of "condition".
+    """
+
+    kind: Literal["forecast", "parametric", "map", "condition"] = "forecast"
     frames_in: int = Field(default=1, ge=1)
     horizons: tuple[Horizon, ...] = Field(default=(Horizon(steps=1), Horizon(steps=10, stride=3)), min_length=1)
+    points: int = Field(default=64, ge=1)
+    noise: float = Field(default=0.0, ge=0)
+    seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _different(self) -> Self:
+    def _fitting(self) -> Self:
         steps = [horizon.steps for horizon in self.horizons]
         if len(set(steps)) < len(steps):
             raise ValueError(f"horizons must have different numbers of steps, not {steps}")
+        of_forecast, of_condition = {"frames_in", "horizons"}, {"points", "noise", "seed"}
+        foreign = of_condition if self.kind == "forecast" else of_forecast
+        foreign = foreign if self.kind in ("forecast", "condition") else of_forecast | of_condition
+        fields = type(self).model_fields
+        if wrong := sorted(name for name in foreign if getattr(self, name) != fields[name].default):
+            raise ValueError(f"the task '{self.kind}' has no setting {wrong[0]}")
         return self
+
+    @property
+    def asked(self) -> EvaluationTask:
+        """The task that is evaluated."""
+        if self.kind == "forecast":
+            return ForecastTask(self.horizons, self.frames_in)
+        return FieldTask(self.kind, self.points, self.noise, self.seed)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Kind and the settings that this kind has, as JSON values."""
+        names = {"forecast": {"frames_in", "horizons"}, "condition": {"points", "noise", "seed"}}
+        return self.model_dump(mode="json", include={"kind", *names.get(self.kind, ())})
 
 
 @final
@@ -70,6 +114,7 @@ class MethodEntry(Config):
         label: what tables call it; by default the name. Labels of a suite differ.
         config: options of the method or network.
         training: settings of the training (networks only).
+        search: values to try in the tuning that the suite states, by option of the network or of its training.
         seeds: instead of the suite's; methods that draw nothing run once.
     """
 
@@ -79,6 +124,7 @@ class MethodEntry(Config):
     label: str = ""
     config: dict[str, Any] = {}
     training: dict[str, Any] = {}
+    search: Search = {}
     seeds: tuple[int, ...] | None = None
 
     @model_validator(mode="after")
@@ -99,6 +145,25 @@ class MethodEntry(Config):
 
 
 @final
+class Part(Config):
+    """One data set of a suite that has several; what is given here wins over the suite's own.
+
+    Attributes:
+        methods: come after those of the suite.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = ""
+    description: str = ""
+    data: DataSource
+    split: str | None = None
+    task: Task | None = None
+    metrics: tuple[str, ...] = ()
+    transfer: tuple[Transfer, ...] = ()
+    methods: tuple[MethodEntry, ...] = ()
+
+
+@final
 class Suite(Config):
     """A benchmark.
 
@@ -107,10 +172,15 @@ class Suite(Config):
         title: one line for the report.
         description: what the comparison is about, and what it does not show.
         data: where the data come from.
+        parts: instead of `data`: several data sets on which the methods are compared, each with its own leaderboard in
+            a sub-folder, and one table over all.
         split: name of the split whose test cases are scored; by default "default", or the first of the data set.
+        transfer: other grids on which the test cases are scored as well.
         task: what is asked.
         metrics: names; nmse and persistence_nmse are always computed.
         budget: the training and tuning budget that every method had, stated for the reader.
+        tuning: trials that every network gets before it is trained.
+        target: validation error for the column "s to target"; by default one that all networks reach.
         seeds: one run of each method for each.
         methods: the competitors.
     """
@@ -118,21 +188,60 @@ class Suite(Config):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     title: str = ""
     description: str = ""
-    data: DataSource
+    data: DataSource | None = None
+    parts: tuple[Part, ...] = ()
     split: str | None = None
+    transfer: tuple[Transfer, ...] = ()
     task: Task = Task()
     metrics: tuple[str, ...] = Field(default=("nmse", "rmse", "max_error", "gain"), min_length=1)
     budget: str = ""
+    tuning: TuningBudget | None = None
+    target: float | None = Field(default=None, gt=0)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    methods: tuple[MethodEntry, ...] = Field(min_length=1)
+    methods: tuple[MethodEntry, ...] = ()
 
     @model_validator(mode="after")
-    def _labels(self) -> Self:
-        titles = [entry.title for entry in self.methods]
-        twice = sorted({title for title in titles if titles.count(title) > 1})
-        if twice:
-            raise ValueError(f"two methods are called '{twice[0]}'; give them different labels")
+    def _whole(self) -> Self:
+        if (self.data is None) == (not self.parts):
+            raise ValueError("give either data or parts")
+        names = [part.name for part in self.parts]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two parts have the same name; they are called {names}")
+        for part in self.parts or (None,):
+            titles = [entry.title for entry in (*self.methods, *(part.methods if part else ()))]
+            if not titles:
+                raise ValueError("a suite needs competitors; list at least one under methods")
+            twice = sorted({title for title in titles if titles.count(title) > 1})
+            if twice:
+                raise ValueError(f"two methods are called '{twice[0]}'; give them different labels")
+        searched = [entry.title for entry in self.methods if entry.search]
+        if searched and self.tuning is None:
+            raise ValueError(f"'{searched[0]}' has a search, but the suite has no tuning budget; give tuning")
+        if self.transfer and self.data is not None and self.data.recipe is None:
+            raise ValueError("transfer generates data on another grid; it needs data from a recipe")
         return self
+
+    @property
+    def source(self) -> DataSource:
+        """Where the data come from, of a suite with one data set."""
+        assert self.data is not None
+        return self.data
+
+    def of_part(self, part: Part) -> Suite:
+        """The suite of one data set."""
+        return self.model_copy(
+            update={
+                "parts": (),
+                "data": part.data,
+                "title": part.title or part.name,
+                "description": part.description,
+                "split": part.split or self.split,
+                "task": part.task or self.task,
+                "metrics": part.metrics or self.metrics,
+                "transfer": part.transfer or self.transfer,
+                "methods": (*self.methods, *part.methods),
+            }
+        )
 
 
 def load_suite(source: Suite | Mapping[str, Any] | str | Path, overrides: Sequence[str] = ()) -> Suite:
@@ -161,6 +270,6 @@ def load_suite(source: Suite | Mapping[str, Any] | str | Path, overrides: Sequen
             path = shared("benchmarks", str(source))
         content, where = load_yaml(path), path.name
     suite = validate(Suite, override(content, overrides), where)
-    for name in suite.metrics:
+    for name in {*suite.metrics, *(name for part in suite.parts for name in part.metrics)}:
         metrics.get(name)
     return suite

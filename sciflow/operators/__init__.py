@@ -1,19 +1,24 @@
-"""Neural operators: networks from frames on a regular grid to the frames that follow.
+"""Neural operators: networks from frames on a regular grid, input fields, parameters and time to other frames.
 
 A network is a ``torch.nn.Module`` built from :class:`Sizes`, with
 
-    forward(x, *, parameters, signals, mask, coordinates, dt) -> y
+    forward(x, *, parameters, signals, mask, coordinates, dt, inputs) -> y
 
     x            [B, T_in, C, *S]          context frames, normalised
     parameters   [B, P]                    case parameters, normalised
     signals      [B, T_in + T_out, G]      time-dependent boundary values at the context frames, then at those asked for
     mask         [B, 1, *S]                1 in the fluid, 0 in solids
     coordinates  [B, D, *S]                0 … 1 over the domain, in tensor order ((z,) y, x)
-    dt           [B]                       time between frames, normalised to about 1
+    dt           [B]                       time between frames, or with T_in = 0 the time of y, normalised to about 1
+    inputs       [B, I, *S]                fields that do not depend on time, such as a coefficient, normalised
     y            [B, T_out, C, *S]
 
-All of them are always given (of width 0 where P or G is 0). Each network class has a ``name`` and says by ``requires``
-what it can be used for. Networks of plug-ins are found by the entry-point group ``sciflow.networks``.
+All of them are always given (of width 0 where T_in, P, G or I is 0). With T_in > 0 networks forecast; with T_in = 0
+they map input fields, parameters and time to a field. Each network class has a ``name`` and says by ``requires`` what
+it can be used for. Networks of plug-ins are found by the entry-point group ``sciflow.networks``.
+
+A network may have a method ``adapt(targets)``, called once before training with up to 2000 of the normalised outputs
+[N, T_out, C, *S] that it is to learn; buffers that it sets, of any shape, are saved and loaded.
 """
 
 from __future__ import annotations
@@ -30,6 +35,17 @@ if TYPE_CHECKING:
 
 networks: Registry[type[nn.Module]] = Registry("network", "sciflow.networks")
 networks.add("fno", "sciflow.operators.fno:FNO", summary="Fourier neural operator (Li et al. 2021); 1-D, 2-D, 3-D.")
+networks.add("deeponet", "sciflow.operators.deeponet:DeepONet", summary="DeepONet (Lu et al. 2021); 1-D, 2-D, 3-D.")
+networks.add(
+    "pod-deeponet",
+    "sciflow.operators.pod_deeponet:PodDeepONet",
+    summary="DeepONet with a POD basis for the outputs (Lu et al. 2022); 1-D, 2-D, 3-D.",
+)
+networks.add(
+    "neuralop-fno",
+    "sciflow.operators.neuralop:NeuralopFNO",
+    summary="The FNO of the neuraloperator package (extra 'peers').",
+)
 networks.add("unet", "sciflow.operators.unet:UNet", summary="U-Net (Ronneberger et al. 2015); 1-D, 2-D, 3-D.")
 
 

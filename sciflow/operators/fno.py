@@ -20,7 +20,7 @@ from sciflow.operators.spectral import SpectralConv, Transform
 class FNO(nn.Module):
     """Fourier neural operator on a regular grid in 1, 2 or 3 dimensions.
 
-        h₀ = P (x, mask, position) + Q (parameters, signals, dt) + b
+        h₀ = P (x, inputs, mask, position) + Q (parameters, signals, dt) + b
         h_{l+1} = gelu(K_l h_l + W_l h_l + b_l)                  l = 0 … layers - 1
         y = R h_layers + c
 
@@ -30,8 +30,9 @@ class FNO(nn.Module):
     when tried on 2-D turbulence, one more layer cost as much as the usual two-layer R and gained more.
 
     Axes that are not periodic are extended by zeros in every layer, half of ``padding`` on either side, so that their
-    two ends do not act on each other; the output is cropped back. The weights do not depend on the resolution, and with
-    matrix products for the transforms the padding costs nothing.
+    two ends do not act on each other; the output is cropped back. The weights do not depend on the resolution: the
+    padding is a fraction of the domain, and the network gives nearly the same field on every grid fine enough for its
+    inputs. With matrix products for the transforms the padding costs nothing.
 
     Without ``coordinates`` the network commutes with shifts along periodic axes.
 
@@ -76,11 +77,12 @@ class FNO(nn.Module):
         if len(kept) != sizes.dims:
             raise InputError(f"modes must be one number or one for each of the {sizes.dims} axes, not {list(kept)}.")
         extension = [0.0 if periodic else padding for periodic in sizes.periodic]
+        ends = [sizes.ends and not periodic for periodic in sizes.periodic]
         self.sizes, self.coordinates = sizes, coordinates
         self.lift = nn.Linear(grid_channels(sizes, coordinates), width, bias=False)
         self.condition = nn.Linear(sizes.conditions, width)
         self.spectral = nn.ModuleList(
-            SpectralConv(width, width, kept, padding=extension, transform=transform) for _ in range(layers)
+            SpectralConv(width, width, kept, padding=extension, ends=ends, transform=transform) for _ in range(layers)
         )
         self.pointwise = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(layers))
         self.project = nn.Linear(width, sizes.channels_out)
@@ -94,13 +96,14 @@ class FNO(nn.Module):
         mask: Float[Tensor, "batch 1 *space"],
         coordinates: Float[Tensor, "batch dims *space"],
         dt: Float[Tensor, "cases=batch"],
+        inputs: Float[Tensor, "batch inputs *space"],
     ) -> Float[Tensor, "batch frames_out fields *space"]:
-        """Predict the next frames; see :mod:`sciflow.operators` for the inputs."""
+        """The frames asked for; see :mod:`sciflow.operators` for the inputs."""
         if not torch.compiler.is_compiling():
-            check_inputs(self.sizes, x, parameters, signals, mask, coordinates, dt)
-        features = grid_features(self.sizes, x, mask, coordinates if self.coordinates else None)
+            check_inputs(self.sizes, x, parameters, signals, mask, coordinates, dt, inputs)
+        features = grid_features(self.sizes, x, inputs, mask, coordinates if self.coordinates else None)
         constant = self.condition(case_features(parameters, signals, dt))[:, None]
-        matrix = self.lift.weight.mT.expand(len(x), -1, -1)
+        matrix = self.lift.weight.mT.expand(x.shape[0], -1, -1)
         h = torch.baddbmm(constant, features.flatten(1, -2), matrix).view(*features.shape[:-1], -1)
         for spectral, pointwise in zip(self.spectral, self.pointwise, strict=True):
             h = functional.gelu(pointwise(h).add_(spectral(h)))

@@ -43,6 +43,11 @@ def is_whole(length: float) -> bool:
     return abs(length - round(length)) < 1e-6
 
 
+def allows_fft(space: Sequence[int], lengths: Sequence[float]) -> bool:
+    """Whether the fast transform can be used: every period is a whole number of points, and holds all of them."""
+    return all(is_whole(length) and length > size - 0.5 for size, length in zip(space, lengths, strict=True))
+
+
 def prefers_fft(space: Sequence[int], top: Sequence[int], lengths: Sequence[float]) -> bool:
     """Whether the fast transform is the faster of the two, judged by K / log₂ N as measured on a CPU.
 
@@ -50,7 +55,7 @@ def prefers_fft(space: Sequence[int], top: Sequence[int], lengths: Sequence[floa
     up to K = 64.
     """
     turn = 6 if len(space) == 1 else 8
-    return all(is_whole(length) for length in lengths) and sum(top) > turn * sum(math.log2(size) for size in space)
+    return allows_fft(space, lengths) and sum(top) > turn * sum(math.log2(size) for size in space)
 
 
 # Matrix products

@@ -12,7 +12,14 @@ from sciflow.operators.sizes import Sizes
 
 
 def check_inputs(
-    sizes: Sizes, x: Tensor, parameters: Tensor, signals: Tensor, mask: Tensor, coordinates: Tensor, dt: Tensor
+    sizes: Sizes,
+    x: Tensor,
+    parameters: Tensor,
+    signals: Tensor,
+    mask: Tensor,
+    coordinates: Tensor,
+    dt: Tensor,
+    inputs: Tensor,
 ) -> None:
     """Compare the shapes of a network's inputs with its sizes.
 
@@ -31,6 +38,7 @@ def check_inputs(
         "mask": (mask, (batch, 1, *space)),
         "coordinates": (coordinates, (batch, sizes.dims, *space)),
         "dt": (dt, (batch,)),
+        "inputs": (inputs, (batch, sizes.inputs, *space)),
     }
     for name, (tensor, shape) in expected.items():
         if tuple(tensor.shape) != shape:
@@ -38,23 +46,33 @@ def check_inputs(
 
 
 def grid_channels(sizes: Sizes, coordinates: bool) -> int:
-    """Number of channels that :func:`grid_features` returns."""
+    """Number of channels that :func:`grid_features` returns.
+
+    Raises:
+        InputError: there is none, so that the output could not depend on space.
+    """
     positions = sum(2 if periodic else 1 for periodic in sizes.periodic) if coordinates else 0
-    return sizes.channels_in + int(sizes.mask) + positions
+    channels = sizes.channels_in + int(sizes.mask) + positions
+    if not channels:
+        raise InputError(
+            "Without context frames, input fields and a mask a network needs the position; use coordinates=True."
+        )
+    return channels
 
 
-def grid_features(sizes: Sizes, x: Tensor, mask: Tensor, coordinates: Tensor | None) -> Tensor:
-    """What depends on space, channel last: [B, *S, frames, mask, position].
+def grid_features(sizes: Sizes, x: Tensor, inputs: Tensor, mask: Tensor, coordinates: Tensor | None) -> Tensor:
+    """What depends on space, channel last: [B, *S, frames, inputs, mask, position].
 
     A position on a periodic axis is given as cos 2πs and sin 2πs, which have no jump at the seam, on others as s.
 
     Args:
         sizes: sizes of the network.
         x: frames [B, T_in, C, *S].
+        inputs: fields that do not depend on time [B, I, *S].
         mask: [B, 1, *S]; used if the sizes have a mask.
         coordinates: [B, D, *S] in 0 … 1, or None to leave the position out.
     """
-    features = [x.flatten(1, 2)]
+    features = [x.flatten(1, 2), inputs]
     if sizes.mask:
         features.append(mask)
     if coordinates is not None:

@@ -17,10 +17,12 @@ class Sizes:
         dims: space axes, D = 1, 2 or 3.
         parameters: case parameters, P; may be 0.
         signals: time-dependent boundary values, G; may be 0.
-        frames_in: context frames, T_in.
+        frames_in: context frames, T_in; 0 where fields are found from inputs, parameters and time alone.
         frames_out: frames predicted by one call, T_out.
         periodic: one truth value per space axis, in tensor order ((z,) y, x); none given means no periodic axis.
         mask: whether the problem has solid cells; without, the mask is not used.
+        inputs: known fields that do not depend on time, such as a coefficient, I; may be 0.
+        ends: whether the points include both ends of axes that are not periodic (nodes), not only centres of cells.
 
     Raises:
         InputError: a size is out of range or ``periodic`` has another number of entries than there are axes.
@@ -34,12 +36,16 @@ class Sizes:
     frames_out: int = 1
     periodic: tuple[bool, ...] = ()
     mask: bool = False
+    inputs: int = 0
+    ends: bool = False
 
     def __post_init__(self) -> None:
         if self.dims not in (1, 2, 3):
             raise InputError(f"dims must be 1, 2 or 3 space axes, not {self.dims!r}.")
-        for name, least in (("fields", 1), ("parameters", 0), ("signals", 0), ("frames_in", 1), ("frames_out", 1)):
-            require_whole(name, getattr(self, name), least)
+        for name in ("fields", "frames_out"):
+            require_whole(name, getattr(self, name), 1)
+        for name in ("parameters", "signals", "frames_in", "inputs"):
+            require_whole(name, getattr(self, name), 0)
         periodic = tuple(bool(axis) for axis in self.periodic) or (False,) * self.dims
         if len(periodic) != self.dims:
             raise InputError(f"periodic must have one entry for each of the {self.dims} axes, not {len(periodic)}.")
@@ -47,8 +53,8 @@ class Sizes:
 
     @property
     def channels_in(self) -> int:
-        """Channels of the context frames together, T_in C."""
-        return self.frames_in * self.fields
+        """Channels of the context frames and the inputs together, T_in C + I."""
+        return self.frames_in * self.fields + self.inputs
 
     @property
     def channels_out(self) -> int:

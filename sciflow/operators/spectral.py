@@ -25,9 +25,11 @@ class SpectralConv(nn.Module):
 
         y(n) = b + Σ_k W(k) X(k) exp(2πi k·n/L)        |k_j| < modes_j,   W(-k) = conj W(k)
 
-    X are the Fourier coefficients of the input x, extended by zeros to the period L = (1 + padding) N on each axis. The
-    weights belong to wavenumbers, not to grid points: the same layer acts on every resolution, and on a coarse grid
-    the modes at and above its Nyquist wavenumber are left out.
+    X are the Fourier coefficients of the input x, extended by zeros to the period L = (1 + padding) N on each axis.
+    Where the points include both ends of an axis, the N points span N - 1 spacings: then L = (1 + padding) (N - 1), and
+    the sum over points counts the ends by half (the trapezoidal rule), so that it converges with the square of the
+    spacing. The weights belong to wavenumbers, not to grid points: the same layer acts on every resolution, and on a
+    coarse grid the modes at and above its Nyquist wavenumber are left out.
 
     Only what a real kernel has is stored: one complex matrix for each pair ±k, as real pairs, and a real one for
     k = 0. So every number in the weights acts on the output, and their count per pair of channels is
@@ -45,11 +47,12 @@ class SpectralConv(nn.Module):
         modes: number of wavenumbers 0, 1, … kept on each space axis, counting 0, at least 2; 12 to 20 work well.
         padding: fraction by which each axis is extended by zeros, half of it on either side: 0 on a periodic axis;
             on others 0.25 keeps the two ends from acting on each other.
+        ends: for each axis, whether the points include both its ends; False on periodic axes and for cell centres.
         transform: "matmul" (matrix products), "fft", or "auto", which chooses by size; they agree to rounding.
 
     Raises:
-        InputError: a size out of range; in the forward pass an input of the wrong shape, or "fft" asked for where
-            (1 + padding) N is not a whole number.
+        InputError: a size out of range; in the forward pass an input of the wrong shape, or "fft" asked for where the
+            period L is not a whole number of at least N.
 
     Source: Li et al., Fourier Neural Operator for Parametric Partial Differential Equations, ICLR 2021
     (arXiv:2010.08895), eq. (5).
@@ -62,16 +65,20 @@ class SpectralConv(nn.Module):
         modes: Sequence[int],
         *,
         padding: Sequence[float] | None = None,
+        ends: Sequence[bool] | None = None,
         transform: Transform = "auto",
     ) -> None:
         super().__init__()
         self.modes = tuple(modes)
         self.padding = (0.0,) * len(self.modes) if padding is None else tuple(padding)
+        self.ends = (False,) * len(self.modes) if ends is None else tuple(ends)
         self.channels_in, self.channels_out, self.transform = channels_in, channels_out, transform
         if len(self.modes) not in (1, 2, 3):
             raise InputError(f"modes must have an entry for each of 1 to 3 axes, not {len(self.modes)}.")
         for number in self.modes:
             require_whole("modes", number, 2)
+        if len(self.ends) != len(self.modes):
+            raise InputError(f"ends must be a truth value for each axis, not {list(self.ends)}.")
         if len(self.padding) != len(self.modes) or not all(_is_fraction(value) for value in self.padding):
             raise InputError(f"padding must be a number of at least 0 for each axis, not {list(self.padding)}.")
         if transform not in ("auto", "matmul", "fft"):
@@ -87,12 +94,12 @@ class SpectralConv(nn.Module):
         if not torch.compiler.is_compiling():
             self._check(x)
         space = x.shape[1:-1]
-        lengths = [size * (1 + padding) for size, padding in zip(space, self.padding, strict=True)]
+        lengths = self._lengths(space)
         top = [fourier.highest(modes, length) for modes, length in zip(self.modes, lengths, strict=True)]
         fft = self.transform == "fft" or (self.transform == "auto" and fourier.prefers_fft(space, top, lengths))
         with torch.autocast(x.device.type, enabled=False):
             dtype = torch.promote_types(self.weight.dtype, torch.float32)
-            values = x.to(dtype)
+            values = self._weighted(x.to(dtype))
             analyse = fourier.analyse_by_fft if fft else fourier.analyse_by_matmul
             synthesise = fourier.synthesise_by_fft if fft else fourier.synthesise_by_matmul
             return synthesise(self._multiply(analyse(values, top, lengths)), space, lengths).to(x.dtype)
@@ -106,6 +113,21 @@ class SpectralConv(nn.Module):
     def extra_repr(self) -> str:
         """Sizes, for the printed form of the module."""
         return f"{self.channels_in}, {self.channels_out}, modes={self.modes}, padding={self.padding}"
+
+    def _lengths(self, space: Sequence[int]) -> list[float]:
+        """The period of each axis in grid spacings."""
+        return [
+            (size - int(end)) * (1 + padding) for size, end, padding in zip(space, self.ends, self.padding, strict=True)
+        ]
+
+    def _weighted(self, values: Tensor) -> Tensor:
+        """Values with those at the ends of an axis halved, where the points include them."""
+        for axis, end in enumerate(self.ends, start=1):
+            if end:
+                weights = values.new_ones(values.shape[axis])
+                weights[0] = weights[-1] = 0.5
+                values = values * weights.view(-1, *(1,) * (values.ndim - 1 - axis))
+        return values
 
     def _multiply(self, spectrum: Tensor) -> Tensor:
         """W(k) X(k) for a spectrum [B, *half box, 2, C], where k = 0 is halved and one of ±k set (see fourier)."""
@@ -129,10 +151,11 @@ class SpectralConv(nn.Module):
         expected = f"[batch, {len(self.modes)} space axes, {self.channels_in} channels]"
         if x.ndim != len(self.modes) + 2 or x.shape[-1] != self.channels_in:
             raise InputError(f"A spectral convolution expects {expected}, not {list(x.shape)}.")
-        lengths = [size * (1 + padding) for size, padding in zip(x.shape[1:-1], self.padding, strict=True)]
-        if self.transform == "fft" and not all(fourier.is_whole(length) for length in lengths):
+        lengths = self._lengths(x.shape[1:-1])
+        if self.transform == "fft" and not fourier.allows_fft(x.shape[1:-1], lengths):
             raise InputError(
-                f"The fast transform needs a whole number of points with padding, not {lengths}; use 'matmul'."
+                f"The fast transform needs a whole number of points with padding, at least {list(x.shape[1:-1])}, not "
+                f"{lengths}; use 'matmul'."
             )
 
 

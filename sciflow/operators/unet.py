@@ -78,23 +78,24 @@ class UNet(nn.Module):
         mask: Float[Tensor, "batch 1 *space"],
         coordinates: Float[Tensor, "batch dims *space"],
         dt: Float[Tensor, "cases=batch"],
+        inputs: Float[Tensor, "batch inputs *space"],
     ) -> Float[Tensor, "batch frames_out fields *space"]:
-        """Predict the next frames; see :mod:`sciflow.operators` for the inputs."""
+        """The frames asked for; see :mod:`sciflow.operators` for the inputs."""
         if not torch.compiler.is_compiling():
-            check_inputs(self.sizes, x, parameters, signals, mask, coordinates, dt)
+            check_inputs(self.sizes, x, parameters, signals, mask, coordinates, dt, inputs)
             if min(x.shape[3:]) < 8:
                 raise InputError(f"A U-Net needs at least 8 points on each axis, not {list(x.shape[3:])}.")
-        features = grid_features(self.sizes, x, mask, coordinates if self.coordinates else None).movedim(-1, 1)
+        features = grid_features(self.sizes, x, inputs, mask, coordinates if self.coordinates else None).movedim(-1, 1)
         margins = [_margins(size) for size in x.shape[3:]]
-        inputs = _extend(features, margins, self.sizes.periodic)
+        extended = _extend(features, margins, self.sizes.periodic)
         conditions = case_features(parameters, signals, dt)
-        h, levels = inputs, []
+        h, levels = extended, []
         for depth, block in enumerate(self.down):
             h = block(_POOL[self.sizes.dims](h, 2) if depth else h, conditions)
             levels.append(h)
         for block, level in zip(self.up, levels[-2::-1], strict=True):
             h = block(torch.cat((functional.interpolate(h, scale_factor=2.0), level), 1), conditions)
-        y = self.project(torch.cat((h, inputs), 1))
+        y = self.project(torch.cat((h, extended), 1))
         for axis, (size, (before, _)) in enumerate(zip(x.shape[3:], margins, strict=True), start=2):
             y = y.narrow(axis, before, size)
         return y.unflatten(1, (self.sizes.frames_out, self.sizes.fields))
@@ -117,7 +118,7 @@ class _Block(nn.Module):
         self.norm_first, self.norm_second = nn.GroupNorm(groups, after), nn.GroupNorm(groups, after)
 
     def forward(self, h: Tensor, conditions: Tensor) -> Tensor:
-        shift = self.condition(conditions).view(len(h), -1, *(1,) * len(self.periodic))
+        shift = self.condition(conditions).view(h.shape[0], -1, *(1,) * len(self.periodic))
         h = functional.gelu(self.norm_first(self.first(_wrap(h, self.periodic))) + shift)
         return functional.gelu(self.norm_second(self.second(_wrap(h, self.periodic))))
 

@@ -1,4 +1,4 @@
-"""Figures: fields and roll-out curves, axes labelled with units. Matplotlib is imported by the first figure."""
+"""Figures: fields, roll-out curves, error against cost; axes have units. Matplotlib comes with the first figure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sciflow.plot.cost_picture import Mark, accuracy_cost
     from sciflow.plot.field_pictures import fields
     from sciflow.plot.figure import png
     from sciflow.plot.rollout_curves import rollout
 
-_HOME_OF = {"fields": "field_pictures", "png": "figure", "rollout": "rollout_curves"}
+_HOME_OF = {
+    "Mark": "cost_picture",
+    "accuracy_cost": "cost_picture",
+    "fields": "field_pictures",
+    "png": "figure",
+    "rollout": "rollout_curves",
+}
 
-__all__ = ["fields", "png", "rollout"]
+__all__ = ["Mark", "accuracy_cost", "fields", "png", "rollout"]
 
 
 def __getattr__(name: str) -> Any:

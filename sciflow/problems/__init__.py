@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sciflow.problems.calculus import div, dot, grad, laplacian, ramp
     from sciflow.problems.conditions import Condition, Dirichlet, Neumann, NoSlip, Outflow, Robin
-    from sciflow.problems.distributions import Distribution, gaussian_field, random_fourier
+    from sciflow.problems.distributions import Distribution, blobs, gaussian_field, random_fourier
     from sciflow.problems.geometry import Box, Disk, Shape
     from sciflow.problems.physics import conservation, galilean, translation
     from sciflow.problems.problem import Problem, Solver
@@ -21,7 +21,7 @@ _HOME = {
     "calculus": ("div", "dot", "grad", "laplacian", "ramp"),
     "compile": ("numeric",),
     "conditions": ("Condition", "Dirichlet", "Neumann", "NoSlip", "Outflow", "Robin"),
-    "distributions": ("Distribution", "gaussian_field", "random_fourier"),
+    "distributions": ("Distribution", "blobs", "gaussian_field", "random_fourier"),
     "geometry": ("Box", "Disk", "Shape"),
     "physics": ("conservation", "galilean", "translation"),
     "problem": ("Problem", "Solver"),
@@ -33,7 +33,7 @@ _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
 
 __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
-    "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "conservation", "coordinates", "div", "dot",
+    "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "div", "dot",
     "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "ramp", "random_fourier", "register",
     "sampled", "table", "translation",
 ]  # fmt: skip

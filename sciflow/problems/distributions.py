@@ -113,6 +113,41 @@ class GaussianField(Distribution):
         return np.where(field < 0, self.threshold[0], self.threshold[1])
 
 
+@dataclass(frozen=True)
+class Blobs(Distribution):
+    """Sum of `count` round bumps of Gaussian profile at random places, on a constant background.
+
+    u(x) = background + sum_i a_i exp(-|x - c_i|^2 / (2 width^2)), with lengths in units of the domain's sides (each
+    side is 1), centres c_i uniform in the domain and heights a_i uniform in amplitude / 2 to amplitude. Periodic along
+    the periodic axes, to rounding.
+    Values that work well: count 3 to 10, width 0.03 to 0.1.
+    """
+
+    count: int = 5
+    width: float = 0.05
+    amplitude: float = 1.0
+    background: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or not 0 < self.width <= 0.25:
+            raise InputError(
+                f"blobs(count={self.count}, width={self.width}) needs a count of at least 1 and a width of at most "
+                "0.25, in units of the domain's sides."
+            )
+
+    def sample(
+        self, rng: np.random.Generator, grid: Mapping[str, np.ndarray], bounds: Bounds, periodic: tuple[str, ...]
+    ) -> np.ndarray:
+        field = self.amplitude * rng.uniform(0.5, 1.0, self.count)
+        for axis, points in grid.items():
+            low, high = bounds[axis]
+            distance = (points - low) / (high - low) - rng.random((self.count, 1))
+            images = np.arange(-3, 4) if axis in periodic else np.zeros(1)
+            bumps = np.exp(-((distance[..., None] + images) ** 2) / (2 * self.width**2)).sum(axis=-1)
+            field = field[..., None] * bumps.reshape(self.count, *[1] * (field.ndim - 1), len(points))
+        return self.background + field.sum(axis=0)
+
+
 def random_fourier(modes: int = 5, amplitude: float = 1.0, mean: float = 0.0, decay: float = 1.0) -> RandomFourier:
     """Seeded sum of Fourier modes on a periodic domain; see `RandomFourier`."""
     return RandomFourier(modes, amplitude, mean, decay)
@@ -127,3 +162,8 @@ def gaussian_field(
 ) -> GaussianField:
     """Gaussian random field on any box; see `GaussianField`."""
     return GaussianField(smoothness, scale, amplitude, mean, threshold)
+
+
+def blobs(count: int = 5, width: float = 0.05, amplitude: float = 1.0, background: float = 0.0) -> Blobs:
+    """Round bumps at random places; see `Blobs`."""
+    return Blobs(count, width, amplitude, background)

@@ -247,8 +247,8 @@ class Problem:
         )
 
     def residual(self, engine: str, **options: Any) -> Any:
-        """The residual of the equations, computed by ``"torch"`` or ``"jax"`` (automatic differentiation at points)
-        or ``"spectral"`` (on a periodic grid); see `sciflow.problems.residual`."""
+        """The residual of the equations, computed by ``"torch"`` or ``"jax"`` (automatic differentiation at points) or,
+        on a grid, by ``"spectral"``, ``"difference"`` or ``"volume"``; see `sciflow.problems.residual.build`."""
         from sciflow.problems import residual
 
         return residual.build(self, engine, **options)

@@ -20,6 +20,31 @@ solvers.add(
     "sciflow.solvers.incompressible.solver:Incompressible",
     summary="incompressible 2-D flow between walls: staggered grid, SBDF2 projection",
 )
+solvers.add(
+    "incompressible-steady",
+    "sciflow.solvers.incompressible.steady:SteadyIncompressible",
+    summary="steady incompressible 2-D flow between walls: marched until it rests",
+)
+solvers.add(
+    "elliptic",
+    "sciflow.solvers.elliptic.solver:Elliptic",
+    summary="linear steady equations in 1-D and 2-D: finite volumes, sparse direct",
+)
+solvers.add(
+    "volume",
+    "sciflow.solvers.volume.solver:Volume",
+    summary="first-order conservation laws in 1-D and 2-D, with shocks: MUSCL, HLL, SSP-RK2",
+)
+solvers.add(
+    "shallow-water",
+    "sciflow.solvers.volume.lake:ShallowWater",
+    summary="shallow water over a bed in 1-D and 2-D: well-balanced finite volumes",
+)
+solvers.add(
+    "lines",
+    "sciflow.solvers.lines.solver:Lines",
+    summary="any evolution equation between walls: finite differences, adaptive explicit or implicit steps",
+)
 
 _HOME = {
     "Grid": "base",

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import sympy
 
 from sciflow.problems.compile import numeric
+from sciflow.problems.symbols import TIME
 from sciflow.solvers.base import shared_bounds
 
 if TYPE_CHECKING:
-    import sympy
     import xarray as xr
 
     from sciflow.problems import Case, Problem
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
 
 
 def assemble(
-    problem: Problem, cases: Sequence[Case], times: np.ndarray, grid: Grid, fields: Mapping[str, np.ndarray]
+    problem: Problem,
+    cases: Sequence[Case],
+    times: np.ndarray,
+    grid: Grid,
+    fields: Mapping[str, np.ndarray],
+    inputs: Mapping[str, np.ndarray] | None = None,
 ) -> xr.Dataset:
-    """Data set from fields [case, time, (z,) y, x]; every coordinate and attribute comes from the problem."""
+    """Data set from fields [case, time, (z,) y, x]; every coordinate and attribute comes from the problem.
+
+    Args:
+        times: of the frames; [0.0] for a steady problem.
+        inputs: input fields [case, (z,) y, x].
+    """
     import xarray as xr
 
     dims = ("case", "time", *reversed(grid.axes))
@@ -31,6 +42,10 @@ def assemble(
             scale = {"scale_coord": f"scale_{info.name}"} if problem.scales else {}
             attrs = {"units": info.unit or "", "long_name": info.long_name, "role": "field", **scale}
             variables[info.name] = (dims, np.asarray(fields[info.name]), attrs)
+    for name, array in (inputs or {}).items():
+        info = problem.field(name)
+        attrs = {"units": info.unit or "", "long_name": info.long_name, "role": "input"}
+        variables[name] = (("case", *reversed(grid.axes)), np.asarray(array), attrs)
     for signal in problem.signals:
         attrs = {"units": signal.unit or "", "long_name": signal.long_name, "role": "signal"}
         variables[signal.name] = (("case", "time"), in_time(problem, signal.expression, cases, times), attrs)
@@ -49,7 +64,8 @@ def in_time(problem: Problem, expression: sympy.Expr, cases: Sequence[Case], tim
     """[case, time] values of an expression of t, parameters and coefficients."""
     names = [info.name for info in (*problem.parameters, *problem.coefficients)]
     symbols = [info.symbol for info in (*problem.parameters, *problem.coefficients)]
-    function = numeric([problem.t, *symbols], problem.drive(expression))
+    time = sympy.Symbol(TIME, real=True)  # a steady problem has no coordinate of this name
+    function = numeric([time, *symbols], problem.drive(expression))
     rows = [function(times, *(case.values[name] for name in names)) for case in cases]
     return np.stack([np.broadcast_to(np.asarray(row, dtype=np.float64), times.shape) for row in rows])
 

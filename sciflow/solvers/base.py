@@ -81,10 +81,12 @@ class ReferenceSolver(ABC):
         Args:
             cases: parameters and seeds.
             times: [T] increasing; the first is the time of the initial fields and is part of the answer.
-            initial: by field, arrays [case, (z,) y, x] to start from; None takes the problem's initial conditions.
+            initial: by name, arrays [case, (z,) y, x] of the evolving fields to start from and of the input fields;
+                what is not given is drawn from the problem.
 
         Returns:
-            Data set with dimensions (case, time, (z,) y, x) in the units of the problem.
+            Data set with dimensions (case, time, (z,) y, x) in the units of the problem; input fields are variables
+            (case, (z,) y, x). A steady problem has one frame, at the single time given (0 by convention).
         """
 
 
@@ -108,9 +110,29 @@ def shared_bounds(problem: Problem, cases: Sequence[Case]) -> dict[str, tuple[fl
     return bounds
 
 
+def cell_grid(problem: Problem, cases: Sequence[Case], resolution: Sequence[int], finer: int = 1) -> Grid:
+    """Centres of equal cells; `finer` cells for each one of the resolution along every axis."""
+    axes = {}
+    for (axis, (low, high)), cells in zip(shared_bounds(problem, cases).items(), resolution, strict=True):
+        axes[axis] = low + (high - low) * (np.arange(cells * finer) + 0.5) / (cells * finer)
+    return Grid(axes, "cells")
+
+
 def check_times(times: Any) -> np.ndarray:
     """Increasing, finite times as float64."""
     array = np.atleast_1d(np.asarray(times, dtype=np.float64))
     if array.ndim != 1 or not np.all(np.isfinite(array)) or np.any(np.diff(array) <= 0):
         raise InputError("The times of a solution must be finite and increasing, as in np.linspace(0, 1, 41).")
     return array
+
+
+def jax_device(name: str | None) -> Any:
+    """JAX's first device of a platform; None for None."""
+    import jax
+
+    if name is None:
+        return None
+    try:
+        return jax.devices(name)[0]
+    except RuntimeError as error:
+        raise InputError(f"JAX has no device '{name}' here; available: {jax.default_backend()}.") from error

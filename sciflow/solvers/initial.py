@@ -1,4 +1,4 @@
-"""Initial fields of cases on a grid."""
+"""Initial fields and input fields of cases on a grid."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import sympy
 
 from sciflow.core.errors import InputError, near
 from sciflow.problems.compile import numeric
 from sciflow.problems.distributions import Distribution
 
 if TYPE_CHECKING:
-    import sympy
-
     from sciflow.problems import Case, Problem
     from sciflow.solvers.base import Grid
+
+_INPUT_STREAM = 1000  # of the case's random numbers: input fields do not depend on how many fields evolve
 
 
 def initial_fields(
@@ -28,13 +29,17 @@ def initial_fields(
     """Start of every evolving field, [case, (z,) y, x] in float64.
 
     Args:
-        given: arrays to take instead of the problem's own conditions, or ``"exact"`` for its exact solution at `time`.
+        given: arrays to take instead of the problem's own conditions (all fields or none; input fields may lie beside
+            them), or ``"exact"`` for its exact solution at `time`.
 
     Raises:
         InputError: an array has the wrong shape or is not finite, or there is no exact solution.
     """
     if isinstance(given, Mapping):
-        return _checked(problem, cases, grid, given)
+        _require_known(problem, given)
+        if any(name in problem.evolution for name in given):
+            return _checked(problem, cases, grid, given)
+        given = None
     if given not in (None, "exact"):
         raise InputError(f"initial is {given!r}; give arrays by field, 'exact', or nothing.")
     if given == "exact" and not problem.exact:
@@ -50,6 +55,27 @@ def initial_fields(
     return out
 
 
+def input_fields(
+    problem: Problem, cases: Sequence[Case], grid: Grid, given: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """Every input field, [case, (z,) y, x] in float64: as given, else drawn from the problem by the seed of each case.
+
+    Args:
+        given: arrays by name; evolving fields may lie beside the input fields.
+
+    Raises:
+        InputError: an array has an unknown name or the wrong shape, or is not finite.
+    """
+    _require_known(problem, given or {})
+    out = {}
+    for stream, (info, value) in enumerate(problem.inputs.items(), _INPUT_STREAM):
+        if given and info.name in given:
+            out[info.name] = _array(info.name, "input", given[info.name], (len(cases), *grid.shape))
+        else:
+            out[info.name] = np.stack([_one(problem, case, grid, 0.0, value, stream) for case in cases])
+    return out
+
+
 def _one(
     problem: Problem, case: Case, grid: Grid, time: float, value: Distribution | sympy.Expr, stream: int
 ) -> np.ndarray:
@@ -59,38 +85,56 @@ def _one(
     return on_grid(problem, value, case, grid, time)
 
 
-def on_grid(problem: Problem, expression: sympy.Expr, case: Case, grid: Grid, time: float) -> np.ndarray:
-    """An expression of coordinates, parameters and signals on the grid at one time, (z,) y, x."""
+def on_grid(
+    problem: Problem,
+    expression: sympy.Expr,
+    case: Case,
+    grid: Grid,
+    time: float,
+    fields: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """An expression of coordinates, parameters and signals on the grid at one time, (z,) y, x.
+
+    Args:
+        fields: values (z,) y, x of the fields, such as inputs, that the expression may hold.
+    """
     mesh = np.meshgrid(*reversed(grid.axes.values()), indexing="ij")
     points = dict(zip(reversed(grid.axes), mesh, strict=True))
     if problem.t is not None:
         points["t"] = np.full(grid.shape, time)
     values = {**problem.values(case.values), **points}
     expression = problem.drive(expression)
+    known = {problem.field(name).symbol: sympy.Dummy(real=True) for name in fields or ()}
     symbols = sorted(expression.free_symbols, key=lambda symbol: symbol.name)
-    result = numeric(symbols, expression)(*(values[symbol.name] for symbol in symbols))
+    function = numeric([*symbols, *known.values()], expression.xreplace(known))
+    result = function(*(values[symbol.name] for symbol in symbols), *(fields or {}).values())
     return np.broadcast_to(np.asarray(result, dtype=np.float64), grid.shape).copy()
 
 
 def _checked(
     problem: Problem, cases: Sequence[Case], grid: Grid, given: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    shape = (len(cases), *grid.shape)
-    out = {}
-    for name in given:
-        if name not in problem.evolution:
-            raise InputError(f"'{name}' is no evolving field of '{problem.name}'.{near(name, problem.evolution)}")
     for name in problem.evolution:
         if name not in given:
             raise InputError(
                 f"The initial fields of '{problem.name}' lack '{name}'; give all of {list(problem.evolution)}."
             )
-        array = np.asarray(given[name], dtype=np.float64)
-        if array.shape != shape:
-            raise InputError(
-                f"The initial field '{name}' has shape {array.shape}; expected {shape} (case, then space)."
-            )
-        if not np.all(np.isfinite(array)):
-            raise InputError(f"The initial field '{name}' holds NaN or infinite values; start from finite ones.")
-        out[name] = array
-    return out
+    shape = (len(cases), *grid.shape)
+    return {name: _array(name, "initial", given[name], shape) for name in problem.evolution}
+
+
+def _require_known(problem: Problem, given: Mapping[str, np.ndarray]) -> None:
+    known = [*problem.evolution, *(info.name for info in problem.inputs)]
+    kind = " or ".join(kind for kind, there in (("evolving", problem.evolution), ("input", problem.inputs)) if there)
+    for name in given:
+        if name not in known:
+            raise InputError(f"'{name}' is no {kind or 'evolving'} field of '{problem.name}'.{near(name, known)}")
+
+
+def _array(name: str, kind: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != shape:
+        raise InputError(f"The {kind} field '{name}' has shape {array.shape}; expected {shape} (case, then space).")
+    if not np.all(np.isfinite(array)):
+        raise InputError(f"The {kind} field '{name}' holds NaN or infinite values; give finite ones.")
+    return array

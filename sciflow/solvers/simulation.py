@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from sciflow.problems import Problem
 
 
+# Tried in this order; the first ones are the most accurate where they fit.
+_ORDER = ("periodic", "lines", "elliptic", "volume", "shallow-water", "incompressible")
+
+
 def choose(problem: Problem) -> tuple[str, dict[str, Any]]:
     """Name and options of the solver for a problem: the one that it declares, else the first that fits its equations.
 
@@ -29,7 +33,8 @@ def choose(problem: Problem) -> tuple[str, dict[str, Any]]:
     if problem.solver is not None:
         return problem.solver.name, dict(problem.solver.options)
     reasons = []
-    for name in ("periodic", *(other for other in solvers.names() if other != "periodic")):
+    known = solvers.names()
+    for name in (*(n for n in _ORDER if n in known), *(n for n in known if n not in _ORDER)):
         reason = solvers.get(name).unsupported(problem)
         if reason is None:
             return name, {}
@@ -42,8 +47,10 @@ def build(
 ) -> ReferenceSolver:
     """The solver of a problem on a grid; `options` add to those that the problem declares and win over them."""
     declaration = registry.get(problem)
-    name, declared = choose(declaration)
-    if solver is not None and solver != name:
+    own = declaration.solver
+    if solver is None or (own is not None and own.name == solver):
+        name, declared = choose(declaration)
+    else:
         name, declared = solver, {}
     try:
         return solvers.get(name)(declaration, resolution, **{**declared, **options})
@@ -79,27 +86,32 @@ def simulate(
         cases: how many to draw, or the `Case` objects themselves. Without it: one case for each value in
             `parameters` (lists of equal length), or one case at the defaults.
         times: times of the frames, the first being that of the initial fields; by default `frames` evenly spaced ones
-            over the problem's time interval.
+            over the problem's time interval. A steady problem needs none.
         seed: of parameters and random initial fields.
         subset: named family to draw the cases from.
-        initial: arrays [case, (z,) y, x] by field, or ``"exact"`` for the exact solution; else the problem's own.
+        initial: arrays [case, (z,) y, x] by name of the evolving fields and of the input fields, or ``"exact"`` for
+            the exact solution; what is not given is the problem's own.
         solver, options: another solver than the one that fits, and its options (``dt``, ...).
         precision: ``"float64"`` or ``"float32"``.
         device: JAX platform; None takes JAX's default.
         parameters: values of parameters, one number or one per case.
 
     Returns:
-        xarray data set with dimensions (case, time, (z,) y, x), in the units of the problem.
+        xarray data set with dimensions (case, time, (z,) y, x), in the units of the problem; input fields are
+        variables (case, (z,) y, x), and a steady problem has one frame at time 0.
 
     Raises:
         InputError: an unknown problem, parameter, subset or option, or arrays that do not fit.
 
-    Example: ``simulate("burgers", nu=[1e-2, 1e-3], resolution=256, seed=0)``.
+    Examples: ``simulate("burgers", nu=[1e-2, 1e-3], resolution=256, seed=0)``;
+    ``simulate("darcy", cases=4, resolution=64)``.
     """
     declared = registry.get(problem)
     if frames < 2:
         raise InputError(f"frames is {frames}; ask for at least 2, the first being the initial condition.")
     drawn = _cases(declared, cases, seed, subset, parameters)
+    if times is None and declared.t is None:
+        times = [0.0]
     if times is None:
         if declared.time is None:
             raise InputError(f"Problem '{declared.name}' declares no time interval; give times=.")

@@ -123,8 +123,12 @@ def frames(
     dims = ("case", "time", *reversed(problem.axes))
     names = [info.name for info in (*problem.fields, *problem.inputs)]
     parameters = {name: ("case", [value]) for name, value in problem.values(values).items()}
+    still = [info.name for info in problem.inputs]  # stored without time
     data = xr.Dataset(
-        {name: (dims, row) for name, row in zip(names, rows, strict=True)},
+        {
+            n: (("case", *dims[2:]), row[:, 0]) if n in still else (dims, row)
+            for n, row in zip(names, rows, strict=True)
+        },
         coords={"time": times, **axes, **parameters},
     )
     return data, where

@@ -41,7 +41,8 @@ def run_model_checks(
     """The results of all checks of a network.
 
     - output: shape [B, T_out, C, *S], finite, the same for the same input;
-    - inputs: every context frame and field, parameter, signal, the mask (where the sizes have one) and dt change it;
+    - inputs: every context frame and field, input field, parameter, signal, the mask (where the sizes have one) and dt
+      change it;
     - gradients: one reaches every parameter;
     - batch: a sample gives the same alone as in a batch, in training (dropout aside) and in evaluation;
     - over-fitting: a batch is learned to 5 % of its variance in at most 400 steps of Adam;
@@ -225,6 +226,7 @@ class _Suite:
             "mask": mask,
             "coordinates": coordinates.expand(_BATCH, *coordinates.shape).clone(),
             "dt": 0.8 + 0.4 * torch.rand(_BATCH, generator=generator),
+            "inputs": torch.randn(_BATCH, sizes.inputs, *self._shape, generator=generator) * mask,
         }
 
     def _target(self) -> Tensor:
@@ -247,6 +249,7 @@ class _Suite:
         for frame in range(sizes.frames_in):
             for field in range(sizes.fields):
                 parts.append((f"x (frame {frame}, field {field})", "x", (slice(None), frame, field)))
+        parts += [(f"inputs ({index})", "inputs", (slice(None), index)) for index in range(sizes.inputs)]
         parts += [(f"parameters ({index})", "parameters", (slice(None), index)) for index in range(sizes.parameters)]
         parts += [
             (f"signals (frame {frame}, number {index})", "signals", (slice(None), frame, index))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import Literal, Self, final
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sciflow.core.config import Config
+from sciflow.core.errors import InputError
 
 
 @final
@@ -22,9 +23,19 @@ class Training(Config):
         schedule: after the warm-up, ``"cosine"`` (half a cosine down to 0) or ``"constant"``.
         clip: largest Euclidean norm of the gradient; None leaves gradients as they are.
         ema: largest decay of the running average of the weights; 0 keeps the last weights instead.
-        predict: the network gives the normalised ``"increment"`` between frames or the normalised next ``"state"``.
-        frames_in: context frames T_in that the network sees.
-        frames_out: frames T_out that one network call gives.
+        loss: ``"mse"`` (mean square in normalised units) or ``"relative"`` (relative L2 norm of each field in each
+            window, the mean over a batch of ``(sum of (x - y)^2 / sum of y^2)^(1/2)``), with which published maps such
+            as that of Darcy flow are trained; see :class:`~sciflow.training.step.StepModel`.
+        predict: the network gives the normalised ``"increment"`` between frames or the normalised ``"state"``; None
+            means increments where there are context frames, else states.
+        frames_in: context frames T_in that the network sees; with 0 it does not forecast but finds each frame from
+            input fields, parameters and time.
+        frames_out: frames T_out that one network call gives; 1 where ``frames_in`` is 0.
+        unroll: network calls in a training window, each on the output of the one before; the error is the mean over
+            their frames (2 to 5, against errors that grow in long forecasts; a step costs as many times more, and the
+            frames of a case must be equally spaced).
+        unroll_from: fraction of the steps before which windows are of one call all the same.
+        pushforward: with ``unroll`` above 1, only the last call counts and is differentiated.
         validate_every: steps between validations; None means ten validations in a run.
         patience: stop after so many validations without a better error, and keep the weights of the best one; None
             trains all steps and keeps the last averaged weights.
@@ -42,15 +53,35 @@ class Training(Config):
     schedule: Literal["cosine", "constant"] = "cosine"
     clip: float | None = Field(1.0, gt=0)
     ema: float = Field(0.995, ge=0, lt=1)
-    predict: Literal["increment", "state"] = "increment"
-    frames_in: int = Field(1, ge=1)
+    loss: Literal["mse", "relative"] = "mse"
+    predict: Literal["increment", "state"] | None = None
+    frames_in: int = Field(1, ge=0)
     frames_out: int = Field(1, ge=1)
+    unroll: int = Field(1, ge=1)
+    unroll_from: float = Field(0.0, ge=0, lt=1)
+    pushforward: bool = False
     validate_every: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
     device: str = "auto"
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     threads: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.frames_in:
+            if self.predict == "increment":
+                raise InputError("predict 'increment' needs context frames; with frames_in = 0 use 'state'.")
+            if self.frames_out > 1 or self.unroll > 1:
+                raise InputError("with frames_in = 0 each frame stands alone; use frames_out = 1 and unroll = 1.")
+        if self.pushforward and self.unroll == 1:
+            raise InputError("pushforward needs windows of several calls; set unroll to 2 or more.")
+        return self
+
+    @property
+    def output(self) -> Literal["increment", "state"]:
+        """What the network's output means, where ``predict`` leaves it open too."""
+        return self.predict or ("increment" if self.frames_in else "state")
 
     @property
     def validation_interval(self) -> int:

@@ -10,7 +10,7 @@ import torch
 from sciflow.core import Config, InputError, Query, near
 from sciflow.data import Dataset
 from sciflow.data.grid import unit_coordinates
-from sciflow.data.query_arrays import context_array, context_mask
+from sciflow.data.query_arrays import context_array, context_mask, input_array
 from sciflow.operators import Sizes
 from sciflow.training.config import Training
 from sciflow.training.rollout import Start
@@ -30,6 +30,8 @@ class Layout(Config):
         signals: time-dependent boundary values.
         scales: for each field, the case coordinate with its characteristic scale; "" = none.
         time_scale: the case coordinate with the characteristic time; "" = none.
+        inputs: fields that do not depend on time.
+        ends: whether the points include both ends of axes that are not periodic (models saved earlier do not say so).
     """
 
     space: tuple[str, ...]
@@ -41,6 +43,8 @@ class Layout(Config):
     signals: tuple[str, ...]
     scales: tuple[str, ...]
     time_scale: str
+    inputs: tuple[str, ...] = ()
+    ends: bool = False
 
     @classmethod
     def of(cls, data: Dataset) -> Self:
@@ -55,6 +59,8 @@ class Layout(Config):
             signals=tuple(data.signals),
             scales=tuple(str(data.xarray[name].attrs.get("scale_coord", "")) for name in data.fields),
             time_scale=str(data.attrs.get("time_scale_coord", "")),
+            inputs=tuple(data.inputs),
+            ends=data.attrs.get("grid", "nodes") == "nodes" and set(data.space) != set(data.periodic),
         )
 
     def require_same(self, other: Layout) -> None:
@@ -96,6 +102,8 @@ class Layout(Config):
             frames_out=training.frames_out,
             periodic=tuple(axis in self.periodic for axis in self.space),
             mask=self.masked,
+            inputs=len(self.inputs),
+            ends=self.ends,
         )
 
     def start(self, query: Query, frames_in: int) -> Start:
@@ -103,7 +111,7 @@ class Layout(Config):
 
         Args:
             query: what is asked.
-            frames_in: context frames that the network sees.
+            frames_in: context frames that the network sees; may be 0.
 
         Raises:
             InputError: the query lacks something the network needs, has too few context frames, or holds NaN.
@@ -124,6 +132,7 @@ class Layout(Config):
             "signals": np.stack(signals, axis=-1) if signals else np.zeros((*times.shape, 0)),
             "parameters": np.stack(parameters, axis=-1) if parameters else np.zeros((query.cases, 0)),
             "mask": mask,
+            "inputs": input_array(query.context, self.inputs, self.space),
             "scale": np.stack(scales, axis=-1),
             "time_scale": self._of_case(query, self.time_scale, "characteristic time"),
         }

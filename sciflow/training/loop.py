@@ -20,7 +20,7 @@ from sciflow.training.checkpoint import Counters, TrainingState
 from sciflow.training.config import Training
 from sciflow.training.progress import OnStep, Record
 from sciflow.training.schedule import learning_rate
-from sciflow.training.step import StepModel
+from sciflow.training.step import StepModel, call_of
 
 _REPORT_EVERY = 10
 _VALIDATION_WINDOWS = 256
@@ -58,9 +58,7 @@ class Loop:
         self._fabric = _fabric(device, training.precision)
         self._plain = model.to(device)
         self.average = WeightAverage(model.network, training.ema)
-        self._averaged = StepModel(
-            self.average.network, model.normaliser, predict=model.predict, masked=model.masked
-        ).eval()
+        self._averaged = model.with_network(self.average.network).eval()
         self._best: dict[str, Tensor] = {}
         weights = list(model.network.parameters())
         options = {"lr": training.learning_rate, "weight_decay": training.weight_decay}
@@ -121,6 +119,8 @@ class Loop:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         batch = batches.take(step)
+        if step < training.unroll_from * training.steps:
+            batch = call_of(batch, 0, training.frames_out)
         seed_step(training.seed, step, self.device)
         loss = self._model(batch).mean()
         self._optimizer.zero_grad()
@@ -201,7 +201,7 @@ class Loop:
 
 @torch.no_grad()
 def validation_error(model: StepModel, windows: Windows, batch_size: int, device: torch.device) -> float:
-    """Mean error of up to 256 windows, evenly spread over ``windows``, in normalised units."""
+    """Mean error of up to 256 windows, evenly spread over ``windows``, as in training."""
     count = min(len(windows), _VALIDATION_WINDOWS)
     chosen = [index * len(windows) // count for index in range(count)]
     batches = (chosen[first : first + batch_size] for first in range(0, count, batch_size))

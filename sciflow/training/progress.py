@@ -18,10 +18,10 @@ class Record:
 
     Attributes:
         step: optimiser steps done.
-        loss: training error of this step's batch, in normalised units.
+        loss: training error of this step's batch, of the kind that ``Training.loss`` says.
         learning_rate: rate used in this step.
         gradient_norm: Euclidean norm of the gradient before clipping; None without clipping.
-        valid: validation error of the averaged weights, in normalised units; None if this step did not validate.
+        valid: validation error of the averaged weights, of the same kind; None if this step did not validate.
         seconds: since the start of training, interruptions not counted.
         remaining: estimated seconds until all steps are done.
     """

@@ -1,4 +1,4 @@
-"""Autoregressive forecasts: a surrogate's step applied again and again to its own output."""
+"""Answers of a surrogate: its step applied again and again to its own output, or once for each frame."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ class Start:
     """What a rollout of B cases over T_out frames begins with; physical units, float32 unless said otherwise.
 
     Attributes:
-        x: [B, T_in, C, \\*S] context frames, 0 in solid cells.
+        x: [B, T_in, C, \\*S] context frames, 0 in solid cells; T_in may be 0.
         times: [B, T_in + T_out] float64, of the context frames and of the frames to come.
         signals: [B, T_in + T_out, G] at these times.
         parameters: [B, P].
         mask: [B, 1, \\*S], 1 = fluid.
         scale: [B, C] characteristic scales of the fields.
         time_scale: [B] characteristic times.
+        inputs: [B, I, \\*S] fields that do not depend on time.
         coordinates: [D, \\*S] in [0, 1], the same for all cases.
     """
 
@@ -37,6 +38,7 @@ class Start:
     mask: Tensor
     scale: Tensor
     time_scale: Tensor
+    inputs: Tensor
     coordinates: Tensor
 
     def part(self, first: int, last: int, device: torch.device) -> Self:
@@ -53,8 +55,9 @@ def rollout(model: StepModel, start: Start, frames_out: int) -> Tensor:
 
     Each call of the network sees the last T_in frames, its own output among them, and gives ``frames_out`` more. It is
     told the signals at all these times, and as dt the time between the last frame it sees and the next. A last call
-    that would go beyond the frames asked for is cut, its signals being continued by their last value. Cases go through
-    the network in parts of about 260 000 cells.
+    that would go beyond the frames asked for is cut, its signals being continued by their last value. Without context
+    frames, T_in = 0, each frame is one call of its own, which is told the time of the frame as dt. Cases (or frames) go
+    through the network in parts of about 260 000 cells.
 
     Args:
         model: the fitted step; stays on its device.
@@ -65,15 +68,37 @@ def rollout(model: StepModel, start: Start, frames_out: int) -> Tensor:
     device = next(model.parameters()).device
     cases, cells = len(start.x), math.prod(start.x.shape[3:])
     size = max(1, _CELLS_AT_ONCE // cells)
+    if not start.x.shape[1]:
+        return _each(model, start, size, device)
     parts = [start.part(first, first + size, device) for first in range(0, cases, size)]
     return torch.cat([_roll(model, part, frames_out) for part in parts])
+
+
+def _each(model: StepModel, start: Start, size: int, device: torch.device) -> Tensor:
+    """Every frame of every case by itself, ``size`` of them at once."""
+    cases, steps = start.times.shape
+    forecast = []
+    for first in range(0, cases * steps, size):
+        places = torch.arange(first, min(first + size, cases * steps))
+        case, frame = places // steps, places % steps
+        batch = {
+            name: getattr(start, name)[case].to(device)
+            for name in ("x", "parameters", "mask", "scale", "time_scale", "inputs")
+        }
+        batch["coordinates"] = start.coordinates.to(device)
+        batch["signals"] = start.signals[case, frame, None].to(device)
+        batch["dt"] = start.times[case, frame].to(torch.float32).to(device)
+        forecast.append(model.advance(batch).cpu())
+    return torch.cat(forecast).unflatten(0, (cases, steps)).squeeze(2)
 
 
 def _roll(model: StepModel, start: Start, frames_out: int) -> Tensor:
     frames_in, steps = start.x.shape[1], start.times.shape[1] - start.x.shape[1]
     span = frames_in + frames_out
     signals = torch.cat([start.signals, start.signals[:, -1:].expand(-1, frames_out - 1, -1)], dim=1)
-    batch = {name: getattr(start, name) for name in ("parameters", "mask", "scale", "time_scale", "coordinates")}
+    batch = {
+        name: getattr(start, name) for name in ("parameters", "mask", "scale", "time_scale", "coordinates", "inputs")
+    }
     window, forecast = start.x, []
     for first in range(0, steps, frames_out):
         now = first + frames_in

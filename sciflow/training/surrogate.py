@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -16,25 +17,30 @@ from sciflow.data import Dataset, Normaliser, Windows
 from sciflow.data.queries import later_frames
 from sciflow.data.query_arrays import forecast_fields
 from sciflow.operators import Requires, build, networks
+from sciflow.training.adaptation import adapt, take_shapes
 from sciflow.training.batches import read_batch
 from sciflow.training.checkpoint import TrainingState, load_model, save_model
 from sciflow.training.config import Training
 from sciflow.training.costs import reset_peak, training_cost
 from sciflow.training.devices import choose_device, cpu_threads
 from sciflow.training.layout import Layout
+from sciflow.training.loggers import Logger, listeners
 from sciflow.training.options import split_options
-from sciflow.training.progress import OnStep, Record, progress_bar
+from sciflow.training.origin import Origin
+from sciflow.training.progress import OnStep, progress_bar
 from sciflow.training.rollout import rollout
-from sciflow.training.step import StepModel
+from sciflow.training.step import StepModel, call_of
 
 
 @final
 class Surrogate(Method):
     """A neural operator that predicts the next frames from the last ones and is rolled out on its own output.
 
+    With ``frames_in=0`` it maps input fields, parameters and time to a field instead, each frame by itself.
+
     The network is built from the data set that it is fitted on; channel counts are never typed. Training minimises the
-    mean squared error of normalised increments (or states) over single windows with AdamW and keeps a running average
-    of the weights, see :class:`Training`. Normalisation is fitted on the training cases and is part of the surrogate.
+    error of normalised increments (or states) over windows with AdamW and keeps a running average of the weights, see
+    :class:`Training`. Normalisation is fitted on the training cases and is part of the surrogate.
 
     Args:
         name: of a network in `sciflow.operators.networks`.
@@ -55,6 +61,7 @@ class Surrogate(Method):
         self.training, self.options = split_options(name, networks.get(name), training, options)
         self._model: StepModel | None = None
         self._layout: Layout | None = None
+        self._origin: Origin | None = None
         self._cost: dict[str, float] = {}
 
     @property
@@ -75,6 +82,7 @@ class Surrogate(Method):
         resume_seconds: float = 30.0,
         progress: bool | None = None,
         on_step: OnStep | None = None,
+        loggers: Sequence[Logger] = (),
     ) -> Self:
         """Train from the beginning, or continue an interrupted training.
 
@@ -87,13 +95,15 @@ class Surrogate(Method):
             resume_seconds: shortest time between two writes of that state; at the end it is always written.
             progress: show a progress bar; None means in a terminal or notebook only.
             on_step: receives a `Record` every ten steps, after each validation and after the last step.
+            loggers: receive the numbers of the same records, such as ``open_logger("tensorboard", "runs/a")``; see
+                `sciflow.training.loggers`. They are closed at the end.
 
         Raises:
             InputError: the network cannot be used for this data, the data holds NaN, ``valid`` has other fields, or the
                 state in ``resume`` is damaged or belongs to another run.
         """
         # Lightning takes seconds to import, and predicting does not need it.
-        from sciflow.training.loop import Loop, seed_step
+        from sciflow.training.loop import Loop, seed_step, validation_error
 
         training, layout = self.training, Layout.of(train)
         if getattr(networks.get(self.name), "requires", Requires()).regular_grid:
@@ -107,25 +117,29 @@ class Surrogate(Method):
         generators = [device.index] if device.type == "cuda" else []
         with cpu_threads(training.threads), torch.random.fork_rng(devices=generators):
             seed_step(training.seed, -1, device)
-            model = self._new_model(layout, Normaliser.fit(train))
+            model = self._new_model(layout, Normaliser.fit(train, frames_in=training.frames_in))
+            adapt(model, windows, training)
             loop = Loop(model, windows, checks, training, device)
             if state is not None:
                 loop.resume(state)
-            with progress_bar(self.name, training.steps, loop.counters.step, progress) as move:
-
-                def report(record: Record, /) -> None:
-                    move(record)
-                    if on_step is not None:
-                        on_step(record)
-
+            with (
+                progress_bar(self.name, training.steps, loop.counters.step, progress) as move,
+                listeners(move, on_step, loggers) as report,
+            ):
                 loop.run(on_step=report, state=state, state_seconds=resume_seconds)
             model.network.load_state_dict(loop.result())
-            self._cost = training_cost(model, read_batch(windows, [0], device), loop.counters, device)
-        self._model, self._layout = model.eval(), layout
+            single = call_of(read_batch(windows, [0], device), 0, training.frames_out)
+            cost = training_cost(model, single, loop.counters, device)
+            error = None if checks is None else validation_error(model, checks, training.batch_size, device)
+        self._model, self._layout, self._cost = model.eval(), layout, cost
+        self._origin = Origin.of(train, valid, error)
         return self
 
     def predict(self, query: Query | Dataset) -> Forecast:
         """Roll out from the last context frames over all times asked for; a data set from its first frames.
+
+        Without context frames (``frames_in=0``) every time asked for is answered by itself. The grid may be another one
+        of the same domain where the network allows it.
 
         The cases of a data set must have equal numbers of valid frames. Solid cells hold 0. A rollout that blows up is
         returned as it is, NaN and infinities included, so that it can be scored as the failure it is; a warning names
@@ -160,6 +174,7 @@ class Surrogate(Method):
             "layout": layout.model_dump(mode="json"),
             "normaliser": model.normaliser.config(),
             "cost": self._cost,
+            "origin": None if self._origin is None else self._origin.model_dump(mode="json"),
         }
         save_model(folder, model.state_dict(), description)
 
@@ -181,6 +196,7 @@ class Surrogate(Method):
             surrogate = cls(stored["network"], **settings, **stored["options"])
             layout = validate(Layout, stored["layout"], f"{folder}/model.json")
             model = surrogate._new_model(layout, Normaliser.from_config(stored["normaliser"]))
+            take_shapes(model, tensors)
             model.load_state_dict(tensors)
         except (KeyError, TypeError, RuntimeError) as error:
             if isinstance(error, InputError):
@@ -190,7 +206,30 @@ class Surrogate(Method):
                 "train it again or install the versions named in model.json."
             ) from error
         surrogate._model, surrogate._layout, surrogate._cost = model.eval(), layout, dict(stored.get("cost", {}))
+        if stored.get("origin") is not None:
+            surrogate._origin = validate(Origin, stored["origin"], f"{folder}/model.json")
         return surrogate
+
+    def export(self, folder: str | Path) -> None:
+        """Write one step in physical units as a program that needs torch alone, and a model card.
+
+        ``model.pt2`` (``torch.export.load``) takes x, parameters, signals, mask, dt, inputs, scale and time_scale by
+        name and gives the next frames, on the training grid and the CPU; ``MODEL_CARD.md`` says what these are, what
+        the model was trained on, and its errors and limits.
+
+        Raises:
+            InputError: the surrogate is not fitted or was saved by a version that noted no training grid, torch cannot
+                trace the network, or the folder cannot be written.
+        """
+        from sciflow.training.card import model_card
+        from sciflow.training.export import export_program, write_program
+
+        model, layout = self._fitted()
+        if self._origin is None:
+            raise InputError(f"The surrogate '{self.name}' was saved without its training grid; train it again.")
+        program, any_batch = export_program(model, layout, self.training, self._origin)
+        card = model_card(self.name, self.options, self.training, layout, self._origin, self._cost, any_batch=any_batch)
+        write_program(folder, program, card)
 
     def cost(self) -> dict[str, float]:
         """What training took and one forecast takes; empty before :meth:`fit`.
@@ -213,11 +252,21 @@ class Surrogate(Method):
         return self._model, self._layout
 
     def _windows(self, data: Dataset) -> Windows:
-        return Windows(data, frames_in=self.training.frames_in, frames_out=self.training.frames_out)
+        training = self.training
+        return Windows(data, frames_in=training.frames_in, frames_out=training.unroll * training.frames_out)
 
     def _new_model(self, layout: Layout, normaliser: Normaliser) -> StepModel:
         network = build(self.name, layout.sizes(self.training), **self.options)
-        return StepModel(network, normaliser, predict=self.training.predict, masked=layout.masked)
+        training = self.training
+        return StepModel(
+            network,
+            normaliser,
+            predict=training.output,
+            masked=layout.masked,
+            frames_out=training.frames_out,
+            loss=training.loss,
+            pushforward=training.pushforward,
+        )
 
     def _identity(self, train: Dataset, valid: Dataset | None, layout: Layout) -> dict[str, Any]:
         """What must be the same for an interrupted training to be continued; where it runs may change."""

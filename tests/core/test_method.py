@@ -52,6 +52,38 @@ def test_a_query_whose_parts_disagree(changes: dict[str, Any], message: str) -> 
         query(**changes)
 
 
+def observations(cases: int = 2, **changes: Any) -> xr.Dataset:
+    values = {name: (("case", "point"), np.ones((cases, 5))) for name in ("u", "x", "t")}
+    return xr.Dataset({name: value for name, value in {**values, **changes}.items() if value is not None})
+
+
+def test_a_query_without_start_frames() -> None:
+    asked = query(context=frames(2, 0), context_times=np.zeros((2, 0)), signals={"lid": np.zeros((2, 3))})
+    assert (asked.cases, asked.steps, asked.observations) == (2, 3, None)
+
+
+def test_a_query_may_hold_observations() -> None:
+    assert query(observations=observations()).observations.sizes == {"case": 2, "point": 5}
+    assert query(observations=observations(t=None)).cases == 2
+    assert query(observations=observations().set_coords(["x", "t"])).cases == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (observations(u=None), "observations lack the field 'u'"),
+        (observations(x=None), "observations lack the coordinate 'x'"),
+        (observations(x=("point", np.ones(5))), r"observations 'x' .* \(case, point\), not \('point',\)"),
+        (observations(u=(("case", "point"), np.full((2, 5), np.nan))), "observations 'u' of a query hold NaN"),
+        (observations(v=(("case", "point"), np.ones((2, 5)))), "observations hold 'v', which is no field"),
+        (observations(cases=3), "has 2 cases, but its observations 3"),
+    ],
+)
+def test_observations_that_do_not_fit(given: xr.Dataset, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        query(observations=given)
+
+
 def test_a_forecast_knows_its_size_and_fields() -> None:
     forecast = Forecast(
         frames(2, 3), variance=frames(2, 3), members=frames(2, 3, member=5), factor=frames(2, 3, rank=1)

@@ -98,3 +98,50 @@ def test_bad_recipes_leave_no_file(tmp_path: Path, change: str, message: str) ->
     with pytest.raises(InputError, match=message):
         generate(SMALL, tmp_path / "bad.h5", overrides=[change])
     assert list(tmp_path.iterdir()) == []
+
+
+STEADY = {"name": "steady", "problem": "darcy", "cases": 5, "seed": 2, "resolution": 16, "batch": 2, "splits": {}}
+
+
+def test_steady_recipe_has_no_times(tmp_path: Path) -> None:
+    data = generate(STEADY, tmp_path / "steady.h5")
+    assert check_file(tmp_path / "steady.h5") == []
+    stored = data.xarray
+    assert stored.u.dims == ("case", "time", "y", "x") and stored.time.values.tolist() == [0.0]
+    assert stored.a.attrs["role"] == "input" and stored.a.dims == ("case", "y", "x")
+    assert stored.a.dtype == np.float32 and stored.seed.values.tolist() == [2_000_006 + i for i in range(5)]
+    with pytest.raises(InputError, match="'darcy' is steady and takes no times"):
+        generate({**STEADY, "times": {"end": 1, "frames": 3}}, tmp_path / "no.h5")
+    with pytest.raises(InputError, match="'burgers' depends on time; give its times"):
+        generate({**STEADY, "problem": "burgers"}, tmp_path / "no.h5")
+
+
+def test_cost_of_generation_is_kept_outside_the_digest(tmp_path: Path) -> None:
+    files = [generate(STEADY, tmp_path / f"{i}.h5") for i in range(2)]
+    seconds = [file.xarray.attrs["generation_seconds"] for file in files]
+    assert all(0 < second < 60 for second in seconds) and seconds[0] != seconds[1]
+    assert files[0].digest == files[1].digest
+
+
+def test_only_some_cases_are_those_of_the_whole_set(tmp_path: Path) -> None:
+    """On another grid too, where every third centre is one of the coarse grid."""
+    whole = generate(STEADY, tmp_path / "whole.h5").xarray
+    some = generate(STEADY, tmp_path / "some.h5", only=[3, 1]).xarray
+    assert some.case.values.tolist() == [0, 1] and some.source_index.values.tolist() == [3, 1]
+    assert np.array_equal(some.u, whole.u[[3, 1]]) and np.array_equal(some.seed, whole.seed[[3, 1]])
+    fine = generate(STEADY, tmp_path / "fine.h5", overrides=["resolution=48"], only=[3]).xarray
+    assert np.array_equal(fine.a[0, 1::3, 1::3], whole.a[3])
+    varied = {**SMALL, "parameters": {}, "options": {"oversample": 16}, "times": {"end": 0.1, "frames": 2}}
+    drawn = generate(varied, tmp_path / "drawn.h5", only=[4])
+    assert drawn.xarray.nu.values == generate(varied, tmp_path / "all.h5").xarray.nu.values[4]
+    for only, message in (([], "no case"), ([5], "case 5"), ([1, 1], "a case twice")):
+        with pytest.raises(InputError, match=f"asks for {message}"):
+            generate(STEADY, tmp_path / "no.h5", only=only)
+
+
+def test_default_recipes_of_new_solvers() -> None:
+    darcy, water = Recipe.load("darcy"), Recipe.load("shallow-water")
+    assert darcy.times is None and darcy.options == {"oversample": 3}
+    assert (darcy.cases, darcy.resolution) == (32, 64)
+    assert water.options == {"oversample": 2} and water.times is not None and water.times.frames == 41
+    assert Recipe.load("inviscid-burgers").options == {"oversample": 4}

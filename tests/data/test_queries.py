@@ -70,7 +70,7 @@ def test_precision_is_that_of_the_data():
         (([2], 1, 2), "from frame 2 need 5"),
         (([], 1, 1), "start frames"),
         (([-1], 1, 1), "start frames"),
-        (([0], 0, 1), "frames_in"),
+        (([0], -1, 1), "frames_in"),
         (([0], 1, 0), "steps"),
     ],
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sciflow.data import Dataset, from_arrays, open_dataset, splits
+from sciflow.evaluation import Results
+from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS
 
 CASES, FRAMES = 10, 9
 
@@ -32,3 +37,36 @@ def data_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(data_file: Path) -> Dataset:
     return open_dataset(data_file)
+
+
+def _make_results(
+    errors: Mapping[str, Sequence[Sequence[float]]],
+    costs: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    held: float = 1.0,
+    horizon: int = 10,
+    split: str = "random",
+    nrmse: bool = False,
+    **facts: Any,
+) -> Results:
+    """Results of one horizon from NMSE by method, seed and case; costs by method, lists of them by seed."""
+    rows, spent = [], []
+    for method, seeds in errors.items():
+        for seed, cases in enumerate(seeds):
+            for case, error in enumerate(cases):
+                key = ("made", method, seed, split, horizon)
+                rows.append((*key, "nmse", "all", case, error))
+                rows.append((*key, "persistence_nmse", "all", case, held))
+                if nrmse:
+                    rows.append((*key, "nrmse", "all", case, error**0.5))
+            given = (costs or {}).get(method, {})
+            own = {name: value[seed] if isinstance(value, tuple) else value for name, value in given.items()}
+            spent.append({"method": method, "seed": seed, **own})
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    curves = pd.DataFrame(columns=CURVE_COLUMNS)
+    return Results(table, curves, pd.DataFrame(spent), {"split": split, **facts})
+
+
+@pytest.fixture
+def make_results() -> Callable[..., Results]:
+    return _make_results

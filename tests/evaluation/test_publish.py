@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sciflow.baselines.nearest import Nearest
 from sciflow.core import InputError
 from sciflow.data import Dataset, from_arrays, open_dataset, splits
-from sciflow.evaluation import Results, leaderboard, load_suite, run
+from sciflow.evaluation import ForecastTask, Horizon, Results, leaderboard, load_suite, run, save_predictions
+from sciflow.evaluation.breakeven import break_even
 from sciflow.evaluation.pictures import final_fields, sides
+from sciflow.evaluation.plan import plan
 from sciflow.evaluation.preparation import data_path
-from sciflow.evaluation.publish import drawn_method, environments
-from sciflow.evaluation.suite import MethodEntry
+from sciflow.evaluation.publish import collect, drawn_method, environments, publish
+from sciflow.evaluation.suite import MethodEntry, Transfer
 
 
 def suite(data_file: Path, *methods: str, **others: Any) -> dict[str, Any]:
@@ -160,3 +164,68 @@ def test_which_method_is_drawn(data_file: Path, tmp_path: Path) -> None:
     assert drawn_method(entries, {"persistence": kinds["persistence"]}) is None
     for title in kinds:  # a network wins over whatever is above it
         assert drawn_method(entries, {**kinds, title: MethodEntry(method="fno")}) == title
+
+
+def test_costs_are_published(data_file: Path, tmp_path: Path) -> None:
+    """What runs leave beside their scores: single timings, validations, scores on other grids."""
+    wanted = {**suite(data_file), "seeds": [0], "tuning": None}
+    run(wanted, tmp_path, progress=False)
+    (folder,) = (tmp_path / "runs").glob("nearest*")
+    other = pd.read_csv(folder / "metrics.csv").assign(grid="64")
+    other["value"] *= 2
+    pd.concat([other, other.assign(grid="9")]).to_csv(folder / "transfer.csv", index=False)
+    steps = [{"event": "step", "step": step, "valid": 0.5 / step, "seconds": 2.0 * step} for step in (1, 2)]
+    with (folder / "log.jsonl").open("a") as log:
+        log.writelines(json.dumps(step) + "\n" for step in steps)
+    loaded = load_suite(wanted).model_copy(update={"split": "random", "transfer": (Transfer(resolution=64),)})
+    parts = open_dataset(data_file).split("random")
+    runs = plan(loaded, tmp_path, parts, open_dataset(data_file).digest)
+    found = collect(loaded, tmp_path, runs, {}, {"generation_seconds": 8.0, "target": 0.3})
+    assert (found.split, found.transfers, found.facts["generation_seconds"]) == ("random", ["random@64"], 8.0)
+    moved = found.table[found.table["split"] == "random@64"]
+    own = found.table[(found.table["split"] == "random") & (found.table["method"] == "nearest")]
+    assert set(moved["method"]) == {"nearest"} and len(moved) == len(own)
+    np.testing.assert_allclose(moved["value"], 2 * own["value"])
+    assert found.table["case"].dtype.kind == "i" and found.table["horizon"].dtype.kind == "i"
+    (nearest,) = (entry for entry in leaderboard(found) if entry.method == "nearest")
+    assert nearest.transfer["random@64"].nmse.value == pytest.approx(2 * nearest.scores[4].nmse.value)
+    assert nearest.cost["seconds_to_target"] == 4.0
+    timings = found.costs.set_index("method").loc["nearest", "frame_seconds"]
+    assert len(timings) >= 1 and np.median(timings) == pytest.approx(nearest.cost["seconds_per_frame"])
+
+
+def test_foreign_methods_do_not_break_even(data_file: Path, tmp_path: Path) -> None:
+    """Nobody knows what their training took, and reading a file of predictions is no solve."""
+    parts = open_dataset(data_file).split("random")
+    task = ForecastTask((Horizon(steps=1), Horizon(steps=4, stride=2)))
+    path = save_predictions(tmp_path / "saved.h5", Nearest().fit(parts["train"]), parts["test"], task)
+    wanted = suite(data_file)
+    wanted["methods"] = [{"predictions": str(path)}, {"method": "nearest"}, {"method": "persistence"}]
+    found = run(wanted, tmp_path / "out", progress=False)
+    assert isinstance(found, Results)
+    costs = replace(found.costs, method="persistence", points=16.0)
+    made = Results(found.table, found.curves, costs, found.facts)
+    assert [item.method for item in break_even(made)] == ["nearest"]
+    assert "seconds_per_frame" not in next(entry for entry in leaderboard(made) if entry.method == "saved").cost
+
+
+def replace(costs: pd.DataFrame, method: str, **values: float) -> pd.DataFrame:
+    """Costs with other values in the rows of one method."""
+    chosen = costs["method"] == method
+    return costs.assign(**{name: np.where(chosen, value, np.nan) for name, value in values.items()})
+
+
+def test_accuracy_against_cost_is_published(
+    make_results: Callable[..., Results], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # with its picture and the page
+    costs = {"net": {"seconds_per_frame": 0.1, "learns": True}, "solver": {"seconds_per_frame": 1.0, "points": 9.0}}
+    made = make_results({"net": [[0.1, 0.2]], "solver": [[0.1, 0.1]]}, costs)
+    publish(made, tmp_path, command="sciflow bench run made")
+    assert (tmp_path / "accuracy_cost.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "fields.png").exists()
+    assert "| solver | 0.1 [0.1, 0.1] | 10 [10, 10] |" in (tmp_path / "accuracy_cost.md").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Accuracy against cost</h2>" in page and "data:image/png;base64," in page
+    assert "<th>matched at</th>" in page and "<h2>Error by lead time</h2>" not in page  # no curves were given
+    assert "break_even_grid" in (tmp_path / "leaderboard.csv").read_text().splitlines()[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from rich.console import Console
 
 from sciflow.core import InputError
 from sciflow.evaluation import Results, leaderboard, report
-from sciflow.evaluation.ranking import as_json, as_table, columns, markdown, rich_table, short
+from sciflow.evaluation.leaderboard_table import columns, markdown, rich_table
+from sciflow.evaluation.number_text import short
+from sciflow.evaluation.ranking import as_json, as_table
 from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS
 
 ERRORS = {"good": [[0.1, 0.3], [0.1, 0.5]], "bad": [[2.0, 8.0]], "broken": [[0.5, np.inf]]}
@@ -43,6 +47,109 @@ def results() -> Results:
         facts,
         {"lost, seed 0": "ValueError: no"},
     )
+
+
+LADDER = {
+    "solver, 16 x 16": {"seconds_per_frame": 0.1, "points": 256.0, "learns": False, "flops": None},
+    "solver, 32 x 32": {"seconds_per_frame": 0.4, "points": 1024.0, "learns": False},
+    "POD + ridge (roll-out)": {"seconds_per_frame": 0.9, "training_seconds": 0.05, "learns": True},
+    "FNO": {
+        "parameters": 2.37e6,
+        "flops": 3.5e9,
+        "tuning_seconds": 30.0,
+        "training_seconds": 60.0,
+        "seconds_per_frame": 0.05,
+        "peak_memory": 2.0**20,
+        "history": [[1.0, 0.5], [9.0, 0.1]],
+        "learns": True,
+    },
+}
+LADDER_ERRORS = {"solver, 16 x 16": 0.1, "solver, 32 x 32": 0.01, "POD + ridge (roll-out)": 0.5, "FNO": 0.02}
+
+
+def full(make_results: Callable[..., Results], kind: str = "forecast") -> Results:
+    """Solvers at two resolutions, a network and a baseline; the network and one solver also on a finer grid."""
+    errors = {name: [[error, error]] for name, error in LADDER_ERRORS.items()}
+    finer = {"FNO": [[0.04, 0.04]], "solver, 32 x 32": [[0.01, 0.01]]}
+    steps = 1 if kind == "map" else 10
+    made = make_results(errors, LADDER, horizon=steps, task={"kind": kind}, nrmse=kind == "map")
+    made.facts.update(generation_seconds=100.0, cases={"train": 3, "valid": 1, "all": 4})
+    other = make_results(finer, split="random@64", horizon=steps, nrmse=kind == "map").table
+    return replace(made, table=pd.concat([made.table, other], ignore_index=True))
+
+
+def test_all_costs_have_columns(make_results: Callable[..., Results]) -> None:
+    entries = {entry.method: entry for entry in leaderboard(full(make_results))}
+    fno = entries["FNO"]
+    assert (fno.cost["flops"], fno.cost["tuning_seconds"]) == (3.5e9, 30.0)
+    assert (fno.cost["seconds_to_target"], fno.cost["target_error"]) == (9.0, 0.1)
+    assert fno.break_even is not None and fno.break_even.grid == "solver, 32 x 32"
+    assert fno.break_even.solves.value == pytest.approx(190 / 3.5)
+    assert fno.transfer["random@64"].nmse.value == pytest.approx(0.04) and fno.scores[10].nmse.value == 0.02
+    assert entries["solver, 16 x 16"].transfer == {} and entries["solver, 16 x 16"].break_even is None
+    text = markdown(list(entries.values()))
+    heads, _, *rows = text.split("\n\n")[0].splitlines()
+    assert heads.endswith(
+        "| worst case x | NMSE at 64 [95% CI] | parameters | FLOPs/frame | tuning s | training s | s to target "
+        "| ms/frame | peak MB | break-even, solves [95% CI] | matched at |"
+    )
+    (row,) = (row for row in rows if row.startswith("| FNO"))
+    assert row.endswith(
+        "| 50 | 0.04 [0.04, 0.04] | 2.37 M | 3.5 G | 30.0 | 60.0 | 9.0 | 50 | 1 | 55 [55, 55] "
+        "| solver, 32 x 32 (NMSE 0.01) |"
+    )
+    (row,) = (row for row in rows if row.startswith("| POD"))
+    assert row.endswith("| never [never, never] | solver, 16 x 16 (NMSE 0.1; solver still better) |")
+    assert next(row for row in rows if row.startswith("| solver, 16")).count("| - |") > 0
+
+
+def test_every_column_is_explained(make_results: Callable[..., Results]) -> None:
+    for kind in ("forecast", "map"):
+        text = markdown(leaderboard(full(make_results, kind)))
+        explained = text.split("\n\n")[1].lower()
+        for head in text.splitlines()[0].strip("| ").split(" | ")[2:]:
+            assert f"{head.split(' [')[0].split(',')[0].split(' at ')[0].removesuffix(' x')}:".lower() in explained, (
+                head
+            )
+    assert "fourier transforms and point-wise functions are not counted" in explained
+
+
+def test_tasks_without_start_frames(make_results: Callable[..., Results]) -> None:
+    text = markdown(leaderboard(full(make_results, "map")))
+    assert text.startswith(
+        "| method | seeds | NMSE [95% CI] | relative L2 [95% CI] | x over training mean | worst case x"
+    )
+    assert "| relative L2 at 64 [95% CI] |" in text and "| 0.2 [0.2, 0.2] |" in text
+    assert "always giving the mean of the training cases" in text and "persistence" not in text
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(rich_table(leaderboard(full(make_results, "map"))))
+    assert "x over\n" not in console.export_text(clear=False) and "mean" in console.export_text()
+
+
+def test_files_keep_every_digit(make_results: Callable[..., Results], tmp_path: Path) -> None:
+    made = full(make_results)
+    entries = leaderboard(made)
+    row = as_table(entries).set_index("method").loc["FNO"]
+    assert row["nmse_random@64"] == pytest.approx(0.04) and row["seconds_to_target"] == 9.0
+    assert row["break_even"] == row["break_even_high"] == pytest.approx(190 / 3.5)
+    assert (row["break_even_grid"], row["break_even_grid_error"]) == ("solver, 32 x 32", pytest.approx(0.01))
+    found = {item["method"]: item["break_even"] for item in json.loads(as_json(entries))}
+    assert found["solver, 16 x 16"] is None and found["FNO"]["solves"]["value"] == pytest.approx(190 / 3.5)
+    assert found["POD + ridge (roll-out)"]["solves"]["value"] == "inf"
+    made.write(tmp_path)  # costs that are missing stay missing
+    assert leaderboard(Results.read(tmp_path)) == entries
+
+
+def test_wide_leaderboards_fit_into_100_columns(make_results: Callable[..., Results]) -> None:
+    made = full(make_results)
+    first = made.table[made.table["split"] == "random"].assign(horizon=1)
+    second = first.assign(horizon=5)
+    made = replace(made, table=pd.concat([made.table, first, second], ignore_index=True))
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(rich_table(leaderboard(made), "small"))
+    text = console.export_text()
+    assert "…" not in text and "never" in text and "55" in text and "POD + ridge (roll-out)" in text
+    assert "5 steps" not in text and "10 steps" in text and "1 step" in text  # the first and the last horizon
 
 
 def test_entries() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from sciflow.core import InputError
 from sciflow.evaluation import bootstrap_mean, bootstrap_ratio
+from sciflow.evaluation.statistics import percentile_interval, resampled_medians, weighted_means
 
 
 def test_interval_encloses_the_mean_and_is_reproducible() -> None:
@@ -59,3 +60,23 @@ def test_infinite_values_stay_infinite() -> None:
 def test_nothing_to_summarise() -> None:
     with pytest.raises(InputError, match="no values"):
         bootstrap_mean(np.zeros((1, 0)))
+
+
+def test_medians_of_repeated_timings() -> None:
+    """Three draws of {1, 2, 9} have the median 2 unless two of them are 1 or two are 9: 13/27, 7/27 and 7/27."""
+    drawn = resampled_medians(np.array([9.0, 1.0, 2.0]), 20000, np.random.default_rng(0))
+    shares = [np.mean(drawn == value) for value in (1.0, 2.0, 9.0)]
+    np.testing.assert_allclose(shares, [7 / 27, 13 / 27, 7 / 27], atol=4 * np.sqrt(0.25 / 20000))
+    assert set(resampled_medians(np.array([3.0]), 5, np.random.default_rng(0))) == {3.0}
+
+
+def test_weighted_means_of_seeds_and_cases() -> None:
+    values = np.array([[1.0, 2.0], [3.0, np.inf]])
+    of_seeds, of_cases = np.array([[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]])
+    assert weighted_means(values, of_seeds, of_cases).tolist() == [2.0, 1.5, np.inf]
+
+
+def test_percentiles_are_order_statistics() -> None:
+    samples = np.array([np.inf] + 999 * [1.0])
+    assert percentile_interval(1.0, samples, 1000).high == 1.0
+    assert percentile_interval(np.inf, np.array([1.0] + 9 * [np.inf]), 2).low == 1.0

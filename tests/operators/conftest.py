@@ -31,6 +31,7 @@ def make_inputs() -> Callable[..., Inputs]:
             "mask": (random(batch, 1, *space) > -1).float(),
             "coordinates": torch.stack(torch.meshgrid(*axes, indexing="ij")).expand(batch, *[-1] * (len(space) + 1)),
             "dt": 1 + 0.1 * random(batch),
+            "inputs": random(batch, sizes.inputs, *space),
         }
         return inputs | replaced
 

@@ -19,6 +19,7 @@ from sciflow.operators import Requires, Sizes, build, networks
 def test_sizes_know_their_channels():
     sizes = Sizes(3, 2, parameters=2, signals=1, frames_in=4, frames_out=2, periodic=(True, False), mask=True)
     assert (sizes.channels_in, sizes.channels_out, sizes.frames, sizes.conditions) == (12, 6, 6, 2 + 6 + 1)
+    assert Sizes(3, 2, frames_in=2, inputs=4).channels_in == 10 and Sizes(3, 2, frames_in=0, inputs=1).channels_in == 1
     assert Sizes(1, 3).periodic == (False, False, False)
     assert Sizes(**json.loads(json.dumps(dataclasses.asdict(sizes)))) == sizes
 
@@ -31,6 +32,8 @@ def test_sizes_know_their_channels():
         ({"parameters": -1}, "parameters"),
         ({"frames_out": 0}, "frames_out"),
         ({"frames_in": 1.5}, "frames_in"),
+        ({"frames_in": -1}, "frames_in"),
+        ({"inputs": -1}, "inputs"),
         ({"periodic": (True,)}, "periodic"),
     ],
 )
@@ -79,11 +82,27 @@ def test_requirements_are_checked_and_alternatives_named(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["fno", "unet"])
+def test_maps_and_parametric_fields(name, make_inputs):
+    """Without context frames the output follows from inputs, parameters, position and time."""
+    for sizes in (Sizes(2, 2, frames_in=0, inputs=1), Sizes(1, 2, parameters=2, frames_in=0, periodic=(True, False))):
+        torch.manual_seed(0)
+        net, inputs = build(name, sizes, width=8), make_inputs(sizes, (16, 8))
+        y = net(**inputs)
+        assert inputs["x"].shape[1] == 0 and y.shape == (3, 1, sizes.fields, 16, 8)
+        for changed in ("inputs", "parameters", "dt"):
+            if inputs[changed].numel():
+                assert (net(**(inputs | {changed: inputs[changed] + 0.5})) - y).abs().max() > 1e-4, changed
+        assert y.std((-2, -1)).min() > 1e-4
+    with pytest.raises(InputError, match="needs the position; use coordinates=True"):
+        build(name, Sizes(1, 2, parameters=2, frames_in=0), coordinates=False)
+
+
+@pytest.mark.parametrize("name", ["fno", "unet"])
 def test_shape_annotations_hold(name, make_inputs):
     from beartype import beartype
     from jaxtyping import TypeCheckError, jaxtyped
 
-    sizes = Sizes(2, 2, parameters=1, signals=1, periodic=(True, False), mask=True)
+    sizes = Sizes(2, 2, parameters=1, signals=1, periodic=(True, False), mask=True, inputs=1)
     net, inputs = build(name, sizes, width=8), make_inputs(sizes, (16, 8))
     original = type(net).forward
     original.__annotations__ = {key: eval(kind, original.__globals__) for key, kind in original.__annotations__.items()}

@@ -38,7 +38,12 @@ def layer(modes: tuple[int, ...], padding: tuple[float, ...] | None = None, tran
 def written_out(conv: SpectralConv, x: Tensor) -> Tensor:
     """b + Σ_k W(k) X(k) exp(2πi k n/L), term by term over all wavenumbers below Nyquist."""
     space = x.shape[1:-1]
-    lengths = [size * (1 + padding) for size, padding in zip(space, conv.padding, strict=True)]
+    lengths = [(n - end) * (1 + padding) for n, end, padding in zip(space, conv.ends, conv.padding, strict=True)]
+    for axis, end in enumerate(conv.ends, start=1):
+        if end:  # the trapezoidal rule
+            weights = torch.ones(space[axis - 1]).double()
+            weights[[0, -1]] = 0.5
+            x = x * weights.view(-1, *(1,) * (x.ndim - 1 - axis))
     axes = [torch.arange(size).double() / length for size, length in zip(space, lengths, strict=True)]
     grid = torch.meshgrid(*axes, indexing="ij")
     multipliers = conv.multipliers()
@@ -73,6 +78,40 @@ def test_both_transforms_agree_in_float32_with_gradients(space, modes, padding):
         results.append([y, inputs.grad, conv.weight.grad, conv.mean.grad, conv.bias.grad])
     for first, second in zip(*results, strict=True):
         torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("transform", ["matmul", "fft"])
+@pytest.mark.parametrize(
+    ("space", "modes", "padding", "ends"),
+    [((33,), (7,), (0.25,), (True,)), ((9, 12), (4, 5), (0.5, 0.25), (True, False)), ((9,), (4,), (0.0,), (True,))],
+)
+def test_points_at_both_ends_of_an_axis(space, modes, padding, ends, transform):
+    torch.manual_seed(0)
+    conv = SpectralConv(3, 2, modes, padding=padding, ends=ends, transform=transform).double()
+    for values in conv.parameters():
+        torch.nn.init.normal_(values)
+    x = torch.randn(2, *space, 3, dtype=torch.float64)
+    if transform == "fft" and padding == (0.0,):
+        with pytest.raises(InputError, match=r"at least \[9\], not \[8.0\]"):  # a period too short for the points
+            conv(x)
+        return
+    torch.testing.assert_close(conv(x), written_out(conv, x))
+
+
+def test_with_both_ends_the_layer_converges_with_the_square_of_the_spacing():
+    """The integral over the domain, by the trapezoidal rule: a quarter of the error with every halved spacing."""
+
+    def output(size: int, ends: bool) -> Tensor:
+        torch.manual_seed(0)
+        conv = SpectralConv(1, 1, (6,), padding=(0.25,), ends=(ends,)).double()
+        s = torch.linspace(0, 1, size, dtype=torch.float64)
+        return conv((s + s.square()).exp().view(1, -1, 1))[0, :: (size - 1) // 16, 0].detach()
+
+    exact = output(4097, True)
+    errors = [float((output(size, True) - exact).abs().max()) for size in (33, 65, 129)]
+    for coarse, fine in itertools.pairwise(errors):
+        assert 3.8 < coarse / fine < 4.2
+    assert float((output(65, False) - exact).abs().max()) > 10 * errors[1]
 
 
 def test_a_period_that_is_no_whole_number_of_points():

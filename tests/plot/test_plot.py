@@ -95,6 +95,37 @@ def test_rollout_curves() -> None:
     assert made._repr_png_().startswith(b"\x89PNG")
 
 
+def marks() -> list[plot.Mark]:  # type: ignore[name-defined]
+    return [
+        plot.Mark("16", (1.0, 1.0, 1.0), (0.1, 0.05, 0.2), "solver"),
+        plot.Mark("32", (4.0, 3.0, 5.0), (0.01, 0.0, np.inf), "solver", front=True),
+        plot.Mark("fno", (0.5, 0.4, 0.7), (0.02, 0.01, 0.03), front=True),
+        plot.Mark("still", (0.1, 0.1, 0.1), (1.0, 1.0, 1.0), "other"),
+        plot.Mark("broken", (0.1, 0.1, 0.1), (np.inf, 1.0, np.inf)),
+    ]
+
+
+def test_accuracy_against_cost() -> None:
+    made = plot.accuracy_cost(marks(), title="one solve: 10 steps")
+    axes = made.axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("seconds per solve [s]", "NMSE [1]")
+    assert (axes.lines[0].get_xdata().tolist(), axes.lines[0].get_ydata().tolist()) == ([1.0, 4.0], [0.1, 0.01])
+    names = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert names == {"16", "32", "fno", "still", "on the front"}  # what diverged has no place
+    bars = {item.get_label(): item for item in axes.containers}
+    across, up = (lines.get_segments()[0] for lines in bars["fno"].lines[2])
+    np.testing.assert_allclose(across, [[0.4, 0.02], [0.7, 0.02]])
+    np.testing.assert_allclose(up, [[0.5, 0.01], [0.5, 0.03]])
+    _, up = (lines.get_segments()[0] for lines in bars["32"].lines[2])
+    np.testing.assert_allclose(up, [[4.0, 0.01], [4.0, 0.01]])  # ends at 0 and infinity are left off
+    (ring,) = (line for line in axes.lines if line.get_label() == "on the front")
+    assert ring.get_xdata() == pytest.approx([4.0, 0.5])
+    assert plot.png(made).startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="positive, finite"):
+        plot.accuracy_cost(marks()[-1:])
+
+
 def test_bad_input() -> None:
     with pytest.raises(InputError, match="no field 'w'"):
         plot.fields(flow("x"), names=["w"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciflow.core.errors import InputError
-from sciflow.problems import Distribution, gaussian_field, random_fourier
+from sciflow.problems import Distribution, blobs, gaussian_field, random_fourier
 from sciflow.problems.distributions import GaussianField
 
 BOUNDS = {"x": (-1.0, 3.0), "y": (0.0, 2.0), "z": (0.0, 1.0)}
@@ -26,6 +26,8 @@ def _draw(distribution: Distribution, seed: int, periodic: str, **sizes: int) ->
         (gaussian_field(), "y"),
         (gaussian_field(), ""),
         (gaussian_field(threshold=(3, 12)), ""),
+        (blobs(), "xyz"),
+        (blobs(), "y"),
     ],
 )
 @pytest.mark.parametrize("sizes", [{"x": 8}, {"x": 8, "y": 6}, {"x": 4, "y": 6, "z": 8}])
@@ -91,6 +93,33 @@ def test_threshold_gives_two_values_of_equal_share() -> None:
 def test_mean_shifts_the_field() -> None:
     shifted, centred = _draw(gaussian_field(mean=5.0), 0, "x", x=8), _draw(gaussian_field(), 0, "x", x=8)
     np.testing.assert_allclose(shifted, centred + 5.0)
+
+
+def test_one_blob_is_a_gaussian_around_its_peak() -> None:
+    """Height between half the amplitude and all of it, width in units of the side, the background far away."""
+    field = _draw(blobs(count=1, width=0.05, amplitude=2.0, background=1.0), 0, "x", x=400) - 1.0
+    peak = int(field.argmax())
+    assert 0.99 < field[peak] < 2.0
+    distance = (np.arange(400) - peak + 200) % 400 - 200
+    near = np.abs(distance) < 60
+    curve, slope, _ = np.polyfit(distance[near] / 400, np.log(field[near]), 2)
+    assert curve == pytest.approx(-1 / (2 * 0.05**2), rel=1e-6)
+    assert abs(slope) < 1 / (2 * 0.05**2) / 400  # the centre lies within half a point of the peak
+    assert field[(peak + 200) % 400] < 1e-20
+
+
+def test_blobs_sum_to_the_integral_of_their_gaussians() -> None:
+    """Periodic images complete each bump: its mean is height * 2 pi width^2, heights in [amplitude / 2, amplitude]."""
+    means = [_draw(blobs(count=4, width=0.1, amplitude=3.0), seed, "xy", x=32, y=32).mean() for seed in range(20)]
+    single = 2 * np.pi * 0.1**2 * 3.0
+    assert 4 * 0.5 * single < min(means) and max(means) < 4 * single
+    assert np.mean(means) == pytest.approx(4 * 0.75 * single, rel=0.1)
+
+
+def test_blobs_refuse_impossible_shapes() -> None:
+    for settings in ({"count": 0}, {"width": 0.0}, {"width": 0.3}):
+        with pytest.raises(InputError, match="needs a count of at least 1 and a width"):
+            blobs(**settings)
 
 
 def test_descriptions_hold_every_setting() -> None:

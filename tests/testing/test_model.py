@@ -10,7 +10,8 @@ from sciflow.core.errors import InputError
 from sciflow.operators.sizes import Requires, Sizes
 from sciflow.testing import Check, check_model, run_model_checks
 
-SIZES = Sizes(fields=2, dims=1, parameters=2, signals=1, frames_in=2, frames_out=1, periodic=(True,), mask=True)
+SIZES = Sizes(2, 1, parameters=2, signals=1, frames_in=2, frames_out=1, periodic=(True,), mask=True, inputs=2)
+MAP = Sizes(fields=2, dims=1, parameters=1, frames_in=0, periodic=(True,), inputs=1)
 SHAPE = (10,)
 
 
@@ -23,7 +24,7 @@ class Sound(nn.Module):
     def __init__(self, sizes: Sizes, *, width: int = 24) -> None:
         super().__init__()
         self.sizes = sizes
-        self.lift = nn.Conv1d(sizes.channels_in + 2, width, 1)
+        self.lift = nn.Conv1d(sizes.channels_in + 2, width, 1)  # frames, inputs, mask, position
         self.condition = nn.Linear(sizes.conditions, width)
         self.middle = nn.Conv1d(width, width, 5, padding=2)
         self.out = nn.Conv1d(width, sizes.channels_out, 1)
@@ -32,9 +33,17 @@ class Sound(nn.Module):
         return torch.cat([parameters, signals.flatten(1), dt[:, None]], dim=1)
 
     def forward(
-        self, x: Tensor, *, parameters: Tensor, signals: Tensor, mask: Tensor, coordinates: Tensor, dt: Tensor
+        self,
+        x: Tensor,
+        *,
+        parameters: Tensor,
+        signals: Tensor,
+        mask: Tensor,
+        coordinates: Tensor,
+        dt: Tensor,
+        inputs: Tensor,
     ) -> Tensor:
-        hidden = self.lift(torch.cat([x.flatten(1, 2), mask, coordinates], dim=1))
+        hidden = self.lift(torch.cat([x.flatten(1, 2), inputs, mask, coordinates], dim=1))
         hidden = hidden + self.condition(self.gather(parameters, signals, dt))[..., None]
         hidden = self.activate(torch.tanh(self.middle(torch.tanh(hidden))))
         return self.out(hidden).unflatten(1, (self.sizes.frames_out, self.sizes.fields))
@@ -66,6 +75,11 @@ class IgnoresMask(Sound):
 class IgnoresFirstFrame(Sound):
     def forward(self, x: Tensor, **others: Tensor) -> Tensor:
         return super().forward(torch.cat([0 * x[:, :1], x[:, 1:]], dim=1), **others)
+
+
+class IgnoresInput(Sound):
+    def forward(self, x: Tensor, *, inputs: Tensor, **others: Tensor) -> Tensor:
+        return super().forward(x, inputs=torch.cat([inputs[:, :1], 0 * inputs[:, 1:]], dim=1), **others)
 
 
 class NormalisesBatch(Sound):
@@ -153,6 +167,13 @@ def test_sound_networks_pass(model: type[nn.Module]) -> None:
     assert list(checks) == ["output", "inputs", "gradients", "batch", "over-fitting", "state"]
 
 
+def test_networks_without_context_frames_are_checked_too() -> None:
+    checks = {check.name: check for check in run_model_checks(Sound, MAP, SHAPE)}
+    assert checks["inputs"].detail == "inputs, parameters, dt"
+    bare = Sizes(fields=1, dims=1, parameters=1, frames_in=0)
+    assert [check.passed for check in run_model_checks("fno", bare, (16,), width=16, modes=6)] == 6 * [True]
+
+
 @pytest.mark.parametrize(
     ("model", "name", "message"),
     [
@@ -161,6 +182,7 @@ def test_sound_networks_pass(model: type[nn.Module]) -> None:
         (IgnoresParameter, "inputs", "parameters (1) does not change the output"),
         (IgnoresMask, "inputs", "mask does not change the output"),
         (IgnoresFirstFrame, "inputs", "x (frame 0, field 0) does not change the output"),
+        (IgnoresInput, "inputs", "inputs (1) does not change the output"),
         (NormalisesBatch, "batch", "a sample alone differs by"),
         (MixesSamples, "batch", "in evaluation"),
         (DeadParameter, "gradients", "no gradient reaches unused"),

@@ -77,8 +77,12 @@ def make_loop(train: Dataset, valid: Dataset) -> Callable[..., Loop]:
     def make(*, dropout: float = 0.0, windows: Windows | None = None, checked: bool = True, **settings: object) -> Loop:
         training = Training(**settings)
         torch.manual_seed(0)
-        model = StepModel(Small(dropout=dropout), Normaliser.fit(train), predict=training.predict, masked=False)
-        checks = Windows(valid) if checked else None
-        return Loop(model, windows or Windows(train), checks, training, torch.device("cpu"))
+        names = ("frames_out", "loss", "pushforward")
+        options = {name: getattr(training, name) for name in names}
+        network = Small(dropout=dropout)
+        model = StepModel(network, Normaliser.fit(train), predict=training.output, masked=False, **options)
+        sizes = (training.frames_in, training.unroll * training.frames_out)
+        checks = Windows(valid, *sizes) if checked else None
+        return Loop(model, windows or Windows(train, *sizes), checks, training, torch.device("cpu"))
 
     return make

@@ -32,6 +32,14 @@ def test_keywords_win_over_a_given_training() -> None:
         ({"learning_rate": float("nan")}, "learning_rate: "),
         ({"ema": 1.0}, "ema: input should be less than 1"),
         ({"precision": "16"}, "precision: "),
+        ({"frames_in": 0, "predict": "increment"}, "predict 'increment' needs context frames"),
+        ({"frames_in": 0, "frames_out": 2}, "each frame stands alone; use frames_out = 1"),
+        ({"frames_in": 0, "unroll": 2}, "each frame stands alone.*unroll = 1"),
+        ({"frames_in": -1}, "frames_in: .*greater than or equal to 0"),
+        ({"pushforward": True}, "pushforward needs windows of several calls"),
+        ({"unroll": 0}, "unroll: .*greater than or equal to 1"),
+        ({"unroll_from": 1.0}, "unroll_from: .*less than 1"),
+        ({"loss": "l1"}, "loss: input should be 'mse' or 'relative'"),
         ({"training": {"steps": 3}}, "training must be a Training, not dict"),
     ],
 )
@@ -43,6 +51,12 @@ def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
 def test_unknown_networks_are_named() -> None:
     with pytest.raises(UnknownNameError, match="no network named 'fnoo'.*Did you mean 'fno'"):
         Surrogate("fnoo")
+
+
+def test_what_is_predicted_follows_from_the_context() -> None:
+    assert Training().output == "increment" and Training(frames_in=0).output == "state"
+    assert Training(predict="state").output == "state" and Training(frames_in=2, predict="increment").frames_in == 2
+    assert Surrogate("fno", training=Training(steps=3), frames_in=0).training.output == "state"
 
 
 def test_settings_are_frozen_and_know_their_validation_interval() -> None:

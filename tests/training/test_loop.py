@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,9 +66,17 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(make_loop:
     assert distance(results[0], results[2]) > 1e-4
 
 
-@pytest.mark.parametrize("patience", [None, 2])
-def test_an_interrupted_run_continues_exactly(make_loop: MakeLoop, tmp_path: Path, patience: int | None) -> None:
-    settings = {"steps": 40, "dropout": 0.2, "patience": patience, "validate_every": 5, "learning_rate": 1e-2}
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"patience": None},
+        {"patience": 2},
+        {"unroll": 3, "unroll_from": 0.4},
+        {"unroll": 2, "pushforward": True, "loss": "relative"},
+    ],
+)
+def test_an_interrupted_run_continues_exactly(make_loop: MakeLoop, tmp_path: Path, more: dict[str, Any]) -> None:
+    settings = {"steps": 40, "dropout": 0.2, "validate_every": 5, "learning_rate": 1e-2, **more}
     whole = make_loop(**settings)
     expected = run(whole)
     state = TrainingState(tmp_path, {})
@@ -83,6 +92,16 @@ def test_an_interrupted_run_continues_exactly(make_loop: MakeLoop, tmp_path: Pat
     again.resume(state)
     assert again.finished
     assert distance(again.result(), whole.result()) == 0
+
+
+def test_calls_of_a_window_by_step(make_loop: MakeLoop, valid: Dataset) -> None:
+    """One call in the first half of the steps, three in the second; validation always unrolls all three."""
+    loop = make_loop(steps=10, unroll=3, unroll_from=0.5)
+    records = run(loop)
+    assert int(loop._plain.network.calls) == 5 * 1 + 5 * 3
+    checks = Windows(valid, 1, 3)
+    batch = read_batch(checks, list(range(len(checks))), torch.device("cpu"))
+    assert records[-1].valid == pytest.approx(float(loop._averaged(batch).detach().mean()), rel=1e-5)
 
 
 def test_moments_are_restored_in_the_layout_of_the_weights(make_loop: MakeLoop, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_step_forward_agrees_with_what_is_trained(channel: Dataset, predict: A
     error = model(batch)
     frames = forecast(model, query(channel, [0], frames_in, 1), channel, frames_in)
     trained, used = model.network.calls
-    assert set(trained) == set(used) == {"x", "parameters", "signals", "mask", "coordinates", "dt"}
+    assert set(trained) == set(used) == {"x", "parameters", "signals", "mask", "coordinates", "dt", "inputs"}
     for name in trained:
         torch.testing.assert_close(used[name], trained[name], rtol=1e-5, atol=1e-5)
     assert bool((error > 0.1).all())

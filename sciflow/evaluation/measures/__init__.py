@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from sciflow.core.registry import Registry
 from sciflow.evaluation.measures.base import Frames, Metric
+from sciflow.evaluation.measures.compatible import ApeBenchError, PdeBenchError, WellError
+from sciflow.evaluation.measures.flow import EnergyError, EnstrophyError
+from sciflow.evaluation.measures.gradients import GradientError, SobolevError
+from sciflow.evaluation.measures.horizon import CorrelationTime
 from sciflow.evaluation.measures.physics import ConservedError, Divergence
-from sciflow.evaluation.measures.pointwise import MaxError, MeanAbsoluteError, MeanSquaredError, RootMeanSquaredError
+from sciflow.evaluation.measures.pointwise import (
+    BoundaryError,
+    MaxError,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    RootMeanSquaredError,
+)
 from sciflow.evaluation.measures.relative import (
     Gain,
     NormalisedMeanSquaredError,
@@ -14,6 +24,9 @@ from sciflow.evaluation.measures.relative import (
     Skill,
     VarianceScaledError,
 )
+from sciflow.evaluation.measures.residual import EquationError
+from sciflow.evaluation.measures.spectra import HighFourierError, LowFourierError, MiddleFourierError, SpectralError
+from sciflow.evaluation.measures.uncertainty import Coverage, RankedProbability
 
 metrics: Registry[type[Metric]] = Registry("metric", "sciflow.metrics")
 for _metric in (
@@ -27,8 +40,24 @@ for _metric in (
     PersistenceError,
     Gain,
     Skill,
+    BoundaryError,
+    LowFourierError,
+    MiddleFourierError,
+    HighFourierError,
+    SpectralError,
+    GradientError,
+    SobolevError,
+    CorrelationTime,
     ConservedError,
     Divergence,
+    EnergyError,
+    EnstrophyError,
+    EquationError,
+    RankedProbability,
+    Coverage,
+    PdeBenchError,
+    WellError,
+    ApeBenchError,
 ):
     metrics.add(_metric.name, _metric)
 

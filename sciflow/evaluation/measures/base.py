@@ -26,7 +26,8 @@ class Frames:
     """Predicted and true frames of B queries, float64, in physical units.
 
     Shapes: prediction and truth [B, T, C, *S]; start [B, C, *S], the last frame of the context (what persistence
-    holds); weights [*S] or [B, *S], fluid volume of each cell.
+    holds), or [B, T, C, *S], the training mean, where a task has no start frames; weights [*S] or [B, *S], fluid
+    volume of each cell; variance as the prediction, where the method gives one; inputs [B, *S] by name.
     """
 
     prediction: np.ndarray
@@ -41,6 +42,10 @@ class Frames:
     problem: str = ""
     parameters: dict[str, np.ndarray] = field(default_factory=dict)  # [B] each
     times: np.ndarray | None = None  # [B, T] seconds
+    context_times: np.ndarray | None = None  # [B, T_in] seconds
+    variance: np.ndarray | None = None
+    inputs: dict[str, np.ndarray] = field(default_factory=dict)
+    grid: str = "nodes"  # or "cells": values at the centres of cells
 
     def __post_init__(self) -> None:
         if self.prediction.shape != self.truth.shape:
@@ -70,8 +75,9 @@ class Frames:
         return np.where(self.volume > 0, error, 0.0)
 
     def persistence_error(self) -> np.ndarray:
-        """Error of holding the last context frame, on the same frames."""
-        return np.where(self.volume > 0, self.start[:, None] - self.truth, 0.0)
+        """Error of the reference forecast on the same frames: holding the last context frame, or the training mean."""
+        held = self.start if self.start.ndim == self.truth.ndim else self.start[:, None]
+        return np.where(self.volume > 0, held - self.truth, 0.0)
 
     def integrate(self, values: np.ndarray) -> np.ndarray:
         """Sum over cells of fluid volume times value: [B, T, C, *S] -> [B, T, C]."""
@@ -86,6 +92,8 @@ class Metric(ABC):
     name: ClassVar[str]
     better: ClassVar[str] = "lower"
     combine: ClassVar[str] = "sum"  # how terms of several frames, starts and fields come together: "sum" or "max"
+    perfect: ClassVar[float | None] = 0.0  # score of the truth itself; None where that depends on the data
+    sees_shifts: ClassVar[bool] = True  # whether frames at the wrong time must score worse; not so for invariants
     relative: ClassVar[bool] = False  # whether the score has no unit, so that fields of different units have a mean
 
     def rows(self, frames: Frames) -> tuple[str, ...]:

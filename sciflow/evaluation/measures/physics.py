@@ -29,6 +29,7 @@ class ConservedError(Metric):
     """
 
     name = "conserved_rmse"
+    sees_shifts = False
 
     def rows(self, frames: Frames) -> tuple[str, ...]:
         return tuple(_densities(frames))
@@ -109,6 +110,8 @@ class Divergence(Metric):
     """
 
     name = "divergence"
+    perfect = None
+    sees_shifts = False
 
     def rows(self, frames: Frames) -> tuple[str, ...]:
         return ("velocity",)

@@ -9,6 +9,7 @@ from typing import final
 
 import numpy as np
 
+from sciflow.core.errors import InputError
 from sciflow.evaluation.measures.base import Frames, Metric, ratio
 
 
@@ -72,3 +73,28 @@ class MaxError(Metric):
 
     def value(self, terms: np.ndarray) -> np.ndarray:
         return terms[..., 0]
+
+
+@final
+class BoundaryError(_MeanError):
+    """RMSE on the boundary: as rmse, over the outermost points of every axis that is not periodic. Unit: the field's.
+
+    Raises:
+        InputError: all axes are periodic.
+    """
+
+    name = "boundary_rmse"
+    power = 2
+
+    def terms(self, frames: Frames) -> np.ndarray:
+        open_axes = [position for position, axis in enumerate(frames.axes) if axis not in frames.periodic]
+        if not open_axes:
+            raise InputError("boundary_rmse needs an axis that is not periodic; leave it out for a periodic box.")
+        edge = np.zeros(frames.truth.shape[3:])
+        for position in open_axes:
+            np.moveaxis(edge, position, 0)[[0, -1]] = 1.0
+        squares = np.where(edge > 0, frames.error() ** 2, 0.0)
+        return np.stack([frames.integrate(squares), frames.integrate(edge * np.ones_like(frames.truth))], axis=-1)
+
+    def value(self, terms: np.ndarray) -> np.ndarray:
+        return np.sqrt(ratio(terms[..., 0], terms[..., 1]))

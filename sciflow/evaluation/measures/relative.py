@@ -89,6 +89,8 @@ class PersistenceError(_Relative):
     """
 
     name = "persistence_nmse"
+    perfect = None
+    sees_shifts = False
 
     def terms(self, frames: Frames) -> np.ndarray:
         return _square_terms(frames, "persistence", "truth")
@@ -108,6 +110,7 @@ class Gain(_Relative):
     """
 
     name = "gain"
+    perfect = float("inf")
     better = "higher"
 
     def terms(self, frames: Frames) -> np.ndarray:
@@ -129,6 +132,7 @@ class Skill(_Relative):
     """
 
     name = "skill"
+    perfect = 1.0
     better = "higher"
 
     def terms(self, frames: Frames) -> np.ndarray:

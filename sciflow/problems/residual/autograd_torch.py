@@ -21,6 +21,9 @@ class Residual:
     ``residual(net, points, **parameters)``: `net` maps points [N, D] (t first) to fields [N, F]; parameters are
     numbers or tensors (trainable ones too). Gives {field name: [N]}. A derivative that several terms need, or that a
     higher one builds on, is computed once.
+
+    Nested reverse mode: `torch.func.jvp`, nested or over one reverse pass, takes up to four times as long for a loss
+    and its gradient in the weights (`benchmarks/peers/derivatives.py`).
     """
 
     def __init__(self, problem: Problem) -> None:

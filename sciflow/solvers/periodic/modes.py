@@ -46,7 +46,10 @@ class Modes:
         return out
 
     def symbol(self, orders: tuple[int, ...]) -> np.ndarray:
-        """(i k)^orders over the half spectrum, orders given as (x, y, z); odd orders vanish at the Nyquist number."""
+        """(i k)^orders, broadcast over the half spectrum, orders given as (x, y, z); real where their sum is even.
+
+        Odd orders vanish at the Nyquist number, whose derivative no real field of the grid has.
+        """
         symbol: np.ndarray = np.ones((1,) * len(self.shape), dtype=complex)
         rows = zip(self.numbers(), self.extents, self.shape, reversed(orders), strict=True)
         for numbers, extent, points, order in rows:
@@ -54,7 +57,7 @@ class Modes:
             if order % 2 and points % 2 == 0:
                 factor = np.where(np.abs(numbers) == points // 2, 0, factor)
             symbol = symbol * factor
-        return symbol
+        return symbol.real if sum(orders) % 2 == 0 else symbol
 
     def mask(self) -> np.ndarray:
         """True for the wave numbers that products keep."""
@@ -63,11 +66,21 @@ class Modes:
             mask = mask & (np.abs(numbers) < self.keep * points / 2 + 1e-9 if self.keep < 1 else np.abs(numbers) >= 0)
         return np.broadcast_to(mask, np.broadcast_shapes(*(n.shape for n in self.numbers())))
 
+    def dealiased(self, orders: tuple[int, ...]) -> np.ndarray:
+        """The symbol on the wave numbers that products keep, zero elsewhere."""
+        return self.symbol(orders) * self.mask()
+
     def tail(self, spectrum: jax.Array) -> jax.Array:
-        """Share of a field's fluctuation amplitude that lies in the upper third of the kept wave numbers, [...]."""
+        """Share of a field's fluctuation amplitude that lies in the upper third of the kept wave numbers, [...].
+
+        A field that is zero but for rounding errors has no such share: amplitudes count from 100 rounding errors of
+        the largest one in the array's second and third dimension (time and field) on.
+        """
         share = np.max(np.stack(np.broadcast_arrays(*(
             np.abs(n) / (self.keep * points / 2) for n, points in zip(self.numbers(), self.shape, strict=True)
         ))), axis=0)  # fmt: skip
         power = jnp.abs(spectrum) ** 2 * (share > 0)
         upper = jnp.sum(power * ((share > 2 / 3) & (share <= 1)), axis=self.axes)
-        return jnp.sqrt(upper / jnp.maximum(jnp.sum(power, axis=self.axes), jnp.finfo(power.dtype).tiny))
+        whole = jnp.sum(power, axis=self.axes)
+        least = (100 * jnp.finfo(power.dtype).eps) ** 2 * jnp.max(whole, axis=(1, 2), keepdims=True)
+        return jnp.sqrt(upper / jnp.maximum(jnp.maximum(whole, least), jnp.finfo(power.dtype).tiny))

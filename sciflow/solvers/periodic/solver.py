@@ -33,8 +33,12 @@ RESOLVED = 1e-2  # largest share of the amplitude in the upper third of the spec
 class Periodic(ReferenceSolver):
     """Fourier pseudo-spectral in space, ETDRK4 in time, dealiased; 1-D, 2-D and 3-D, systems, linear constraints.
 
-    u_t = L u + N(u, t), where L holds the linear terms with constant coefficients and is integrated exactly. Nodes are
-    x_j = low + j (high - low) / n, the right end excluded.
+    u_t = L u + N(u, t), where L holds the linear terms with constant coefficients, coupling between fields included,
+    and is integrated exactly. Nodes are x_j = low + j (high - low) / n, the right end excluded.
+
+    A constraint that does not hold its own field, such as div(velocity) = 0 for the pressure, is kept by its time
+    derivative, which determines that field. Initial fields are projected onto it (the nearest ones in L2), so that the
+    first frame of a velocity field with divergence differs from what was given.
 
     Args:
         dt: time step; frames are reached in whole steps, so the step used is at most this. None chooses it: the step
@@ -118,6 +122,7 @@ class Periodic(ReferenceSolver):
         system = self._system(cases, grid)
         values = {name: jnp.asarray([case.values[name] for case in cases]) for name in self.problem.values()}
         state = system.modes.forward(jnp.stack([jnp.asarray(start[name]) for name in system.fields], axis=1))
+        state = _start(system, state, values, jnp.asarray(times[0]))
         spectra, steps = self._march(system, state, values, times)
         finite = np.isfinite(np.asarray(jnp.sum(jnp.abs(spectra), axis=tuple(range(2, spectra.ndim)))))
         if not finite.all():
@@ -127,7 +132,7 @@ class Periodic(ReferenceSolver):
                 f"{times[frame]:g}; use a smaller dt or a higher resolution."
             )
         moments = jnp.asarray(times)
-        every = _over_cases(system, partial(_complete, system, moments))(spectra, values)
+        every = _complete(system, spectra, values, moments)
         tails = np.asarray(system.modes.tail(spectra)).max(axis=(1, 2))
         return {name: np.asarray(system.modes.backward(every[name])) for name in every}, tails, steps
 
@@ -177,26 +182,48 @@ class Periodic(ReferenceSolver):
 def _over_cases(system: System, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function of one case for all: batched, but on a CPU one after the other in 2-D and 3-D (cache)."""
     if len(system.modes.shape) == 1 or jax.default_backend() != "cpu":
-        return jax.jit(jax.vmap(function))
-    return jax.jit(lambda *cases: jax.lax.map(lambda case: function(*case), cases))
+        return jax.vmap(function)
+    return lambda *cases: jax.lax.map(lambda case: function(*case), cases)
 
 
-def _complete(system: System, moments: jax.Array, spectra: jax.Array, values: Values) -> Values:
-    return jax.vmap(lambda state, time: system.complete(state, time, values))(spectra, moments)
+@partial(jax.jit, static_argnums=0)
+def _start(system: System, state: jax.Array, values: Values, time: jax.Array) -> jax.Array:
+    """The initial spectra, made to satisfy the constraints that hold no field of their own."""
+
+    def one(state: jax.Array, values: Values) -> jax.Array:
+        return system.project(state, time, values, system.operators(values))
+
+    return _over_cases(system, one)(state, values)
+
+
+@partial(jax.jit, static_argnums=0)
+def _complete(system: System, spectra: jax.Array, values: Values, moments: jax.Array) -> Values:
+    """Spectra of all fields from those of the evolving ones, [case, time, ...] by name."""
+
+    def one(spectra: jax.Array, values: Values) -> Values:
+        operators = system.operators(values)
+        return jax.vmap(lambda state, time: system.complete(state, time, values, operators))(spectra, moments)
+
+    return _over_cases(system, one)(spectra, values)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _advance(
     system: System, frames: int, steps: int, state: jax.Array, values: Values, begin: jax.Array, spacing: float
 ) -> jax.Array:
-    """Spectra at begin, begin + spacing, ...: [case, frames + 1, field, ...]; `steps` steps between frames."""
+    """Spectra at begin, begin + spacing, ...: [case, frames + 1, field, ...]; `steps` steps between frames.
+
+    The number of steps is traced, so that another one compiles nothing.
+    """
     dt = spacing / steps
 
     def one(state: jax.Array, values: Values) -> jax.Array:
-        c = etdrk.coefficients(system.linear(values), dt)
+        operators = system.operators(values)
+        exponential = etdrk.matrix_coefficients if system.equations.coupled else etdrk.coefficients
+        c = exponential(operators.linear, dt)
 
         def nonlinear(spectrum: jax.Array, time: jax.Array) -> jax.Array:
-            return system.nonlinear(spectrum, time, values)
+            return system.nonlinear(spectrum, time, values, operators)
 
         def frame(state: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
             start = begin + index * spacing
@@ -204,7 +231,7 @@ def _advance(
             def body(i: jax.Array, state: jax.Array) -> jax.Array:
                 return etdrk.step(c, nonlinear, state, start + i * dt, dt)
 
-            state = c.full * state if system.linear_only else jax.lax.fori_loop(0, steps, body, state)
+            state = c.times("full", state) if system.linear_only else jax.lax.fori_loop(0, steps, body, state)
             return state, state
 
         _, later = jax.lax.scan(frame, state, jnp.arange(frames))

@@ -8,25 +8,27 @@ from dataclasses import dataclass
 import sympy
 from sympy.core.function import AppliedUndef
 
+from sciflow.solvers.periodic.terms import Terms, total
+
 
 @dataclass(frozen=True)
 class Split:
     """``expression = sum_f (sum_terms coefficient * derivative of f) + rest``.
 
     Attributes:
-        linear: for each field, ((orders along the space axes, coefficient), ...) with coefficients free of space and
-            time, so that the sum acts on a Fourier mode as a number.
+        linear: for each field its operator, with coefficients free of space and time, so that it acts on a Fourier
+            mode as a number; empty where the field has no such term.
         rest: everything else.
     """
 
-    linear: dict[str, tuple[tuple[tuple[int, ...], sympy.Expr], ...]]
+    linear: dict[str, Terms]
     rest: sympy.Expr
 
 
 def split(expression: sympy.Expr, fields: Sequence[str], coordinates: Sequence[sympy.Symbol]) -> Split:
     """Take the linear terms with constant coefficients of `fields` out of an expression."""
     space = [symbol for symbol in coordinates if symbol.name != "t"]
-    linear: dict[str, list[tuple[tuple[int, ...], sympy.Expr]]] = {name: [] for name in fields}
+    linear: dict[str, list[Terms]] = {name: [] for name in fields}
     rest = []
     for term in sympy.Add.make_args(sympy.expand(expression.doit())):
         found = _linear_term(term, fields, coordinates, space)
@@ -34,8 +36,8 @@ def split(expression: sympy.Expr, fields: Sequence[str], coordinates: Sequence[s
             rest.append(term)
         else:
             name, orders, coefficient = found
-            linear[name].append((orders, coefficient))
-    return Split({name: tuple(terms) for name, terms in linear.items()}, sympy.Add(*rest))
+            linear[name].append({orders: coefficient})
+    return Split({name: total(terms) for name, terms in linear.items()}, sympy.Add(*rest))
 
 
 def _linear_term(

@@ -1,0 +1,1 @@
+"""Linear steady equations: the symbolic form, the matrix, the solver."""

@@ -1,0 +1,1 @@
+"""The generic solver between walls: the method of lines."""

@@ -1,0 +1,40 @@
+"""Logs of a training, and the export of a trained model, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sciflow.data import from_arrays, splits
+
+SETS = [part for s in ("steps=20", "width=8", "modes=4", "batch_size=4") for part in ("--set", s)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    u = np.random.default_rng(0).normal(size=(6, 4, 16))
+    data = from_arrays({"u": u}, periodic=("x",), path=tmp_path / "data.h5")
+    data.with_split(splits.random(6, {"train": 0.5, "valid": 0.25, "test": 0.25})).close()
+    return tmp_path / "data.h5"
+
+
+def test_training_is_logged_and_exported(sciflow, path: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    answer = sciflow("train", "fno", path, "--out", model, *SETS, "--log", "jsonl", "--log", "tensorboard")
+    assert answer.code == 0, answer.err
+    lines = (model / "logs" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == 20
+    assert list((model / "logs").glob("events.out.tfevents.*"))
+    exported = tmp_path / "exported"
+    assert sciflow("export", model, exported).code == 0
+    assert torch.export.load(exported / "model.pt2") and (exported / "MODEL_CARD.md").stat().st_size > 500
+
+
+def test_unknown_loggers_and_models_are_named(sciflow, path: Path, tmp_path: Path) -> None:
+    answer = sciflow("train", "fno", path, "--out", tmp_path / "model", *SETS, "--log", "tensorbord")
+    assert answer.code == 2 and "Did you mean 'tensorboard'" in answer.err
+    assert sciflow("export", tmp_path / "none", tmp_path / "out").code == 2

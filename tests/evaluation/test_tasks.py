@@ -1,0 +1,97 @@
+"""Tasks without start frames: what is asked, what is observed, and what errors are held against."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from sciflow.core import Forecast, InputError, Query
+from sciflow.data import Dataset, from_arrays
+from sciflow.evaluation import CallableMethod, FieldTask, evaluate
+from sciflow.evaluation.tasks import on_grid, training_mean
+
+CASES, STEPS, N = 5, 4, 12
+
+
+@pytest.fixture
+def data() -> Dataset:
+    """u = p (1 + t) sin(2 pi x) and an input field a = p cos(2 pi x), periodic; the last two points are solid."""
+    x, times, p = np.arange(N) / N, np.arange(STEPS) / 2, np.arange(1.0, CASES + 1)
+    u = p[:, None, None] * (1 + times)[:, None] * np.sin(2 * np.pi * x)
+    mask = np.arange(N) < N - 2
+    return from_arrays(
+        {"u": u}, times=times, coordinates={"x": x}, parameters={"p": p}, periodic=("x",), mask=mask,
+        inputs={"a": p[:, None] * np.cos(2 * np.pi * x)},
+    )  # fmt: skip
+
+
+def test_all_frames_are_asked_for_and_none_is_given(data: Dataset) -> None:
+    for kind in ("parametric", "map", "condition"):
+        task = FieldTask(kind, points=6)  # type: ignore[arg-type]
+        (horizon,) = task.horizons_on(data)
+        asked = task.ask(data, [0], horizon.steps)
+        assert (asked.cases, asked.steps) == (CASES, STEPS)
+        assert asked.context.sizes["time"] == 0 and asked.context_times.shape == (CASES, 0)
+        assert asked.context["a"].shape == (CASES, N)
+        assert (asked.observations is not None) == (kind == "condition")
+
+
+def test_observations_are_the_field_at_fluid_points(data: Dataset) -> None:
+    task = FieldTask("condition", points=20, seed=3)
+    observed = task.ask(data, [0], STEPS).observations
+    assert observed is not None and observed.sizes == {"case": CASES, "point": 20}
+    p = np.arange(1.0, CASES + 1)[:, None]
+    exact = p * (1 + observed["t"]) * np.sin(2 * np.pi * observed["x"])
+    np.testing.assert_allclose(observed["u"], exact, atol=1e-6)
+    assert float(observed["x"].max()) < (N - 2) / N
+    for case in range(CASES):
+        places = set(zip(observed["t"].values[case], observed["x"].values[case], strict=True))
+        assert len(places) == 20  # without replacement
+    alone = task.ask(data.select([3]), [0], STEPS).observations
+    assert alone is not None
+    np.testing.assert_array_equal(alone["u"][0], observed["u"][3])  # a case does not depend on the others
+    with pytest.raises(InputError, match="at most so many"):
+        FieldTask("condition", points=41).ask(data, [0], STEPS)
+
+
+def test_noise_is_relative_to_the_spread_of_the_case(data: Dataset) -> None:
+    quiet, loud = (FieldTask("condition", points=40, noise=noise).ask(data, [0], STEPS) for noise in (0.0, 0.1))
+    assert quiet.observations is not None and loud.observations is not None
+    gap = (loud.observations["u"] - quiet.observations["u"]).values
+    spread = [data.array(cases=[case])[0, :, 0, : N - 2].std() for case in range(CASES)]
+    np.testing.assert_allclose(gap.std(axis=1) / spread, 0.1, rtol=0.4)  # 40 draws each: 11 % is one deviation
+    np.testing.assert_allclose((gap / np.array(spread)[:, None]).std(), 0.1, rtol=0.15)
+
+
+def test_errors_are_held_against_the_training_mean(data: Dataset) -> None:
+    train, test = data.select([0, 1, 2]), data.select([3, 4])
+    task = FieldTask("parametric")
+    mean = training_mean(train, task, STEPS)
+    assert mean is not None and mean.shape == (STEPS, 1, N)
+    np.testing.assert_allclose(mean, train.array().mean(axis=0), rtol=1e-6)
+
+    def guess(query: Query) -> Forecast:
+        return Forecast(xr.Dataset({"u": (("case", "time", "x"), np.zeros((query.cases, query.steps, N)))}))
+
+    found = evaluate(CallableMethod(guess), test, task, ["nmse", "gain"], reference=mean).table
+    rows = found[found["field"] == "all"].set_index(["metric", "case"])["value"]
+    assert rows["nmse", 3] == pytest.approx(1.0)
+    assert rows["persistence_nmse", 3] == pytest.approx((2 / 4) ** 2)  # mean p = 2, p = 4
+    assert rows["persistence_nmse", 4] == pytest.approx((3 / 5) ** 2)
+    assert rows["gain", 4] == pytest.approx(0.36)
+
+
+def test_the_training_mean_is_known_on_other_grids(data: Dataset) -> None:
+    x = np.arange(2 * N) / (2 * N)
+    fine = from_arrays({"u": np.zeros((1, STEPS, 2 * N))}, coordinates={"x": x}, periodic=("x",))
+    there = on_grid(np.sin(2 * np.pi * np.arange(N) / N)[None, None], data, fine)
+    np.testing.assert_allclose(there[0, 0], np.sin(2 * np.pi * x), atol=1e-12)
+
+
+def test_a_task_that_the_data_cannot_serve_is_refused() -> None:
+    bare = from_arrays({"u": np.random.default_rng(0).random((2, 3, 8))})
+    with pytest.raises(InputError, match="input field"):
+        FieldTask("map").horizons_on(bare)
+    with pytest.raises(InputError, match="case parameters"):
+        FieldTask("parametric").horizons_on(bare)
