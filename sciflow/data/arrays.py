@@ -76,14 +76,11 @@ def from_arrays(
     if isinstance(arrays, xr.Dataset | xr.DataArray):
         data = _from_xarray(arrays, steady)
     else:
-        data = _from_numpy(_with_time(arrays) if steady else arrays)
+        data = _from_numpy(arrays, steady)
     _add_times(data, times)
     data = _with_cases(data, parameters or {}, "parameter", ("case",))
     data = _with_cases(data, signals or {}, "signal", ("case", "time"))
-    for name, values in (inputs or {}).items():
-        if name in data.variables or name in data.dims:
-            raise InputError(f"The name '{name}' is given twice, once as an input; choose another name.")
-        data[name] = _on_grid(data, f"input '{name}'", values, "input")
+    _add_inputs(data, inputs or {})
     if mask is not None:
         data["mask"] = _on_grid(data, "mask", mask, "mask")
     data.attrs.setdefault("grid", grid)
@@ -112,13 +109,13 @@ def from_arrays(
     return dataset
 
 
-def _from_numpy(arrays: Mapping[str, Any]) -> xr.Dataset:
+def _from_numpy(arrays: Mapping[str, Any], steady: bool) -> xr.Dataset:
     """Fields by name as a data set; cases of different lengths are filled up with NaN."""
     if not arrays:
         raise InputError("There are no fields; give at least one array by name.")
     variables, lengths = {}, None
     for name, given in arrays.items():
-        values, own = _one_field(name, given)
+        values, own = _one_field(name, np.expand_dims(np.asarray(given), 1) if steady else given)
         if lengths is not None and not np.array_equal(lengths, own):
             raise InputError(f"The field '{name}' has other numbers of frames per case than the fields before it.")
         lengths = own
@@ -151,11 +148,6 @@ def _one_field(name: str, given: Any) -> tuple[np.ndarray, np.ndarray]:
     if not 3 <= values.ndim <= 5:
         raise InputError(f"The field '{name}' has the shape {values.shape}; expected [case, time, (z,) (y,) x].")
     return values if values.dtype.kind == "f" else values.astype(np.float32), lengths
-
-
-def _with_time(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Fields [case, *space] with a time axis of one frame."""
-    return {name: np.expand_dims(np.asarray(values), 1) for name, values in arrays.items()}
 
 
 def _from_xarray(given: xr.Dataset | xr.DataArray, steady: bool) -> xr.Dataset:
@@ -221,6 +213,13 @@ def _with_cases(data: xr.Dataset, given: Mapping[str, ArrayLike], role: str, dim
         entry = (dims, np.broadcast_to(values, shape).copy(), {"role": role})
         data = data.assign_coords({name: entry}) if role == "parameter" else data.assign({name: entry})
     return data
+
+
+def _add_inputs(data: xr.Dataset, given: Mapping[str, ArrayLike]) -> None:
+    for name, values in given.items():
+        if name in data.variables or name in data.dims:
+            raise InputError(f"The name '{name}' is given twice, once as an input; choose another name.")
+        data[name] = _on_grid(data, f"input '{name}'", values, "input")
 
 
 def _on_grid(

@@ -134,8 +134,8 @@ class Line:
             taylor = np.column_stack([taylor, np.array(column) / scale[-1]])
             if np.linalg.cond(taylor) > _SINGULAR:
                 raise InputError(
-                    f"The condition {side.a:g} u + {side.b:g} du/dn = g cannot be joined with the points near it: a and b "
-                    "of opposite signs cancel at this spacing; change the number of points."
+                    f"The condition {side.a:g} u + {side.b:g} du/dn = g cannot be joined with the points near it: a "
+                    "and b of opposite signs cancel at this spacing; change the number of points."
                 )
         target = np.zeros(size)
         target[order] = width**-order

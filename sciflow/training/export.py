@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import final
 
@@ -68,7 +70,8 @@ def export_program(
     axes = [np.asarray(origin.positions[axis]) for axis in layout.space]
     grid = torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32))
     step = PhysicalStep(copy.deepcopy(model).cpu(), grid).eval().requires_grad_(False)
-    with torch.no_grad():
+    # On failure torch prints the whole graph; the message that matters is in the exception.
+    with torch.no_grad(), redirect_stderr(io.StringIO()):
         try:
             example = _example(layout, training, grid.shape[1:], cases=2)
             batch = torch.export.Dim("batch")

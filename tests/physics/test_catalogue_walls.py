@@ -70,7 +70,9 @@ def test_viscous_burgers_between_walls_against_cole_hopf() -> None:
 
 
 def test_fisher_fronts_against_ablowitz_and_zeppetella() -> None:
-    data = simulate("fisher-kpp", D=[1.0, 0.5, 1.5], r=[1.0, 1.5, 0.5], start=[0.0, -5.0, 5.0], resolution=257, frames=5)
+    data = simulate(
+        "fisher-kpp", D=[1.0, 0.5, 1.5], r=[1.0, 1.5, 0.5], start=[0.0, -5.0, 5.0], resolution=257, frames=5
+    )
     # Fourth order: r t (h / width)^4 / 90 with width sqrt(6 D / r), at most 2e-5.
     assert against_exact("fisher-kpp", data)["u"] < 1e-5
     half = [float(CubicSpline(u[::-1], data.x.values[::-1])(0.25)) for u in data.u.values[0] + 1e-9 * -data.x.values]

@@ -35,8 +35,8 @@ def walls(kinds: dict[str, type], exact: sympy.Expr) -> dict[str, Dirichlet | Ne
 def manufactured(exact: dict, operator: Callable, kinds: dict, **settings: object) -> Problem:
     """A problem that the given fields solve: what they lack becomes a source, their values the conditions."""
     right = dict(zip(exact, operator(*exact), strict=True))
-    put_in = lambda e: e.subs(exact, simultaneous=True).doit()  # noqa: E731
-    evolution = {field: e + solution.diff(t) - put_in(e) for (field, e), solution in zip(right.items(), exact.values())}
+    lacking = {field: exact[field].diff(t) - e.subs(exact, simultaneous=True).doit() for field, e in right.items()}
+    evolution = {field: e + lacking[field] for field, e in right.items()}
     boundary = {field: walls(kinds[field], solution) for field, solution in exact.items()}
     return Problem(
         name="manufactured", fields=list(exact), evolution=evolution, boundary=boundary, exact=exact, **settings
@@ -49,7 +49,9 @@ def largest_error(problem: Problem, resolution: int, times: list[float], **optio
     mesh = np.meshgrid(*(data[axis].values for axis in problem.axes), indexing="ij")
     dims = problem.axes
     return max(
-        float(np.abs(data[name].transpose(*dims).values - numeric([t, *problem.space], solution)(times[-1], *mesh)).max())
+        float(
+            np.abs(data[name].transpose(*dims).values - numeric([t, *problem.space], solution)(times[-1], *mesh)).max()
+        )
         for name, solution in problem.exact.items()
     )
 
@@ -102,8 +104,8 @@ def channel() -> Problem:
 
 
 def test_channel_that_is_periodic_along_y() -> None:
-    # The source lacks what the fourth-order differences do to u_yy / 10 and u u_y: (2 pi h)^4 (4 / 90 + 3 / 30) over 0.05.
-    assert largest_error(channel(), 16, [0.0, 0.05], **EXACT) < 1.5 * 0.05 * (2 * np.pi / 16) ** 4
+    # Of u_yy / 10 and u u_y fourth-order differences miss (2 pi h)^4 (4 pi^2 / 900 + pi / 30), here over 0.05.
+    assert largest_error(channel(), 16, [0.0, 0.05], **EXACT) < 0.15 * 0.05 * (2 * np.pi / 16) ** 4
 
 
 @pytest.mark.slow
@@ -124,7 +126,7 @@ def inflow() -> Problem:
 
 
 def test_advection_leaves_through_a_side_without_condition() -> None:
-    assert largest_error(inflow(), 65, [0.0, 2.0], **EXACT) < 3e-5  # time enough to cross twice
+    assert largest_error(inflow(), 65, [0.0, 2.0], **EXACT) < 5e-5  # time enough to cross twice
 
 
 @pytest.mark.slow
@@ -182,7 +184,8 @@ def test_reaction_diffusion_against_py_pde() -> None:
     D = Parameter("D", 0.02)
     problem = Problem(
         name="front", fields=[u], parameters=[D], domain=Box(x=(0, 2)), evolution={u: D * u.diff(x, 2) + u - u**3},
-        initial={u: cos(sympy.pi * x / 2) ** 2}, boundary={u: {"x-": Dirichlet(1), "x+": Neumann(sympy.Rational(1, 4))}},
+        initial={u: cos(sympy.pi * x / 2) ** 2},
+        boundary={u: {"x-": Dirichlet(1), "x+": Neumann(sympy.Rational(1, 4))}},
     )  # fmt: skip
     ours = simulate(problem, resolution=129, times=[0.0, 1.0]).u.values[0, -1]
     grid = pde.CartesianGrid([(0, 2)], 256)

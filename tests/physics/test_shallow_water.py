@@ -167,7 +167,7 @@ def _vortex_error(cells: int) -> float:
 
 
 def test_travelling_vortex() -> None:
-    """Measured 0.0035; without the slopes of the reconstruction it is 0.03."""
+    """Measured 0.0035; without the slopes of the reconstruction it is 0.021."""
     assert _vortex_error(48) < 0.005
 
 

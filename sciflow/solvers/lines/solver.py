@@ -40,9 +40,9 @@ class Lines(ReferenceSolver):
         accuracy: order of the differences, 2 or 4, up to the walls. None takes 4 in 1-D, and in 2-D 2, whose narrow
             stencils stay monotone where data meet in a corner and allow larger explicit steps. (Sixth order is left
             out: with walls its second derivative has complex eigenvalues, and waves would grow.)
-        method: ``"explicit"`` (Tsit5), ``"implicit"`` (Kvaerno5, stiffly accurate, dense Newton) or ``"auto"``: implicit
-            where diffusion would limit explicit steps so much that it is cheaper, judged by the spectral radius of
-            the Jacobian at the start. The choice is stored as attribute ``time_method``.
+        method: ``"explicit"`` (Tsit5), ``"implicit"`` (Kvaerno5, stiffly accurate, dense Newton) or ``"auto"``:
+            implicit where diffusion would limit explicit steps so much that it is cheaper, judged by the spectral
+            radius of the Jacobian at the start. The choice is stored as attribute ``time_method``.
         rtol, atol: tolerances of a step, atol in units of the declared scale of a field; None takes 1e-7 and 1e-9 in
             float64, 1e-4 and 1e-6 in float32.
         max_steps: the most steps for one case.
@@ -117,7 +117,7 @@ class Lines(ReferenceSolver):
         start = initial_fields(self.problem, cases, grid, float(times[0]), initial)
         with jax.enable_x64(self.precision == "float64"), jax.default_device(_device(self.device)):
             frames, stepping, steps = self._solve(cases, grid, times, start)
-        pick = (..., *(slice(None, None, fine) for _ in grid.axes))
+        pick: tuple[Any, ...] = (..., *(slice(None, None, fine) for _ in grid.axes))
         arrays = {name: frames[:, :, index][pick] for index, name in enumerate(self.problem.evolution)}
         data = assemble(self.problem, cases, times, self.grid(cases), arrays)
         data.attrs.update(time_method=stepping.method, accuracy=self.accuracy, steps=steps)
@@ -173,9 +173,9 @@ class Lines(ReferenceSolver):
         last = times[np.flatnonzero(finite)[-1]] if finite.any() else times[0]
         other = "implicit" if stepping.method == "explicit" else "explicit"
         return SciflowError(
-            f"The solution of '{self.problem.name}' in case {case.index} got to a frame at time {last:g} but not to the "
-            f"next in {steps} {stepping.method} steps; it may grow without bound or be stiff: try method='{other}', "
-            "another resolution, or more max_steps."
+            f"The solution of '{self.problem.name}' in case {case.index} got to a frame at time {last:g} but not to "
+            f"the next in {steps} {stepping.method} steps; it may grow without bound or be stiff: try "
+            f"method='{other}', another resolution, or more max_steps."
         )
 
     def _system(self, grid: Grid) -> System:

@@ -97,8 +97,9 @@ class System:
         sides = {place: edge.side(values) for place, edge in self._edges.items()}
         operators = {}
         for name, axis, order in self._wanted():
-            ends = [sides.get((name, axis, end)) for end in (0, 1)]
-            line = Line(self.grid.axes[axis], *bounds[axis], *ends, axis in self.problem.periodic, self.accuracy)
+            left, right = (sides.get((name, axis, end)) for end in (0, 1))
+            periodic = axis in self.problem.periodic
+            line = Line(self.grid.axes[axis], *bounds[axis], left, right, periodic, self.accuracy)
             operators[name, axis, order] = _by_rows(*line.derivative(order))
         held = {place: 1 / side.a if side.b == 0 else 0.0 for place, side in sides.items()}
         free = np.ones((len(self.fields), *self.grid.shape))
@@ -149,7 +150,9 @@ class System:
             if not order:
                 continue
             operator, position = numbers.operators[key, axis, order], self._position(axis)
-            weights = jnp.expand_dims(operator.weights, [i for i in range(len(self.axes) + 1) if i - position not in (0, 1)])
+            weights = jnp.expand_dims(
+                operator.weights, [i for i in range(len(self.axes) + 1) if i - position not in (0, 1)]
+            )
             result = jnp.sum(jnp.take(array, operator.points, position) * weights, position + 1)
             for end in (0, 1):
                 if (key, axis, end) in self._edges:
@@ -165,7 +168,9 @@ class System:
         others = {other: jnp.asarray(points) for other, points in self.grid.axes.items() if other != axis}
         known = {**values, **others, axis: self.grid.axes[axis][-end], "t": time}
         shape = tuple(len(points) for points in others.values())
-        return jnp.broadcast_to(jnp.asarray(function(*(known[name] for name in symbols)), jnp.result_type(float)), shape)
+        return jnp.broadcast_to(
+            jnp.asarray(function(*(known[name] for name in symbols)), jnp.result_type(float)), shape
+        )
 
     def _position(self, axis: str) -> int:
         """Where an axis lies in arrays of the grid's shape."""
@@ -214,7 +219,7 @@ def _unposed(problem: Problem) -> str | None:
             if axis in problem.periodic:
                 continue
             if order > 2:
-                return f"'{name}' is differentiated {order} times along {axis}, which takes more than one condition a side."
+                return f"'{name}' is differentiated {order} times along {axis}; walls have one condition, enough for 2."
             missing = [axis + "-+"[end] for end, edge in enumerate(edges(problem, name, axis)) if edge is None]
             if order == 2 and missing:
                 return f"'{name}' has no condition on {', '.join(missing)}; declare one, or make {axis} periodic."
