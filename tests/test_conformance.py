@@ -10,7 +10,13 @@ from sciflow.problems import names
 from sciflow.testing import check_model, check_problem
 
 # The checks are about wiring, not about capacity.
-SMALL: dict[str, dict[str, int]] = {"fno": {"width": 8, "modes": 4}, "unet": {"width": 8}}
+SMALL: dict[str, dict[str, int]] = {
+    "deeponet": {"width": 32, "latent": 16, "sensors": 8},
+    "fno": {"width": 8, "modes": 4},
+    "neuralop-fno": {"width": 8, "modes": 4},
+    "pod-deeponet": {"rank": 8, "width": 32, "sensors": 8},
+    "unet": {"width": 8},
+}
 
 
 @pytest.mark.parametrize("name", names())
@@ -25,11 +31,15 @@ def test_problem(name: str) -> None:
         Sizes(fields=3, dims=2, parameters=2, signals=1, mask=True),
         Sizes(fields=2, dims=2, parameters=1, frames_in=2, frames_out=2, periodic=(True, True)),
         Sizes(fields=1, dims=3, parameters=1, periodic=(True, True, False)),
+        Sizes(fields=1, dims=2, frames_in=0, inputs=1),
+        Sizes(fields=1, dims=1, parameters=2, frames_in=0),
     ],
-    ids=["1-D", "2-D walls", "2-D periodic", "3-D"],
+    ids=["1-D", "2-D walls", "2-D periodic", "3-D", "map", "parametric"],
 )
 @pytest.mark.parametrize("name", networks.names())
 def test_network(name: str, sizes: Sizes) -> None:
+    if name == "neuralop-fno":
+        pytest.importorskip("neuralop", reason="neuraloperator comes with the extra 'peers'")
     requires = networks.get(name).requires
     if requires.objection(sizes):
         pytest.skip(requires.objection(sizes))

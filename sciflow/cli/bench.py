@@ -31,12 +31,17 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list the runs, with minutes and disk space.")
     ] = False,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", help="Log to tensorboard, mlflow or wandb too; may be repeated."),
+    ] = None,
 ) -> None:
     """Run a suite: data, training, scores, leaderboard, report. Finished runs are skipped, interrupted ones go on."""
     from sciflow.evaluation.runner import run as execute
 
-    results = execute(suite, out, overrides or (), dry_run=dry_run)
-    if getattr(results, "failures", None):
+    found = execute(suite, out, overrides or (), dry_run=dry_run, log=log or ())
+    boards = found.values() if isinstance(found, dict) else [found]
+    if any(getattr(board, "failures", None) for board in boards):
         raise typer.Exit(1)
 
 

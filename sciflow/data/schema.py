@@ -38,7 +38,7 @@ LARGE = ("field", "input", "boundary")  # roles whose values are not kept in mem
 VARIABLE_ROLES = ("field", "signal", "mask", "input", "boundary")
 COORDINATE_ROLES = ("parameter", "coefficient")
 TIME_OF_CASE = "time_of_case"
-BOOKKEEPING = ("case", "length", "valid_frames", "seed")
+BOOKKEEPING = ("case", "length", "valid_frames", "seed", "source_index")
 
 
 def with_role(data: xr.Dataset, role: str) -> list[str]:

@@ -10,7 +10,7 @@ import inspect
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ def execute(
     transfer: Mapping[str, Dataset] | None = None,
     *,
     progress: bool = False,
+    log: Sequence[str] = (),
 ) -> None:
     """Do what is left of a run; afterwards its folder is finished.
 
@@ -46,6 +47,7 @@ def execute(
         parts: train, valid and test.
         transfer: the test cases on other grids, by label.
         progress: show the progress of training.
+        log: names of `sciflow.training.loggers` that take down the training of networks, in the run's folder ``logs``.
 
     Raises:
         Exception: whatever the method raises; it is written to the log first, and the state of training is removed, so
@@ -57,7 +59,7 @@ def execute(
     write = _logger(folder / "log.jsonl")
     write({"event": run.status})
     try:
-        method = _fitted(run, suite, parts, folder, write, progress=progress)
+        method = _fitted(run, suite, parts, folder, write, progress=progress, log=log)
         _score(run, suite, parts, transfer or {}, method, folder, write)
     except Exception as error:
         write({"event": "failed", "error": f"{type(error).__name__}: {error}"})
@@ -77,6 +79,7 @@ def _fitted(
     write: Callable[[dict[str, Any]], None],
     *,
     progress: bool,
+    log: Sequence[str],
 ) -> Method:
     """The fitted method: loaded if its checkpoint is complete, else fitted and saved."""
     frames_in = suite.task.asked.frames_in
@@ -90,7 +93,7 @@ def _fitted(
     _write_json(folder / "environment.json", describe())
     entry, tuning_seconds = _tuned(run, suite, parts)
     method = build_entry(entry, run.seed, frames_in)
-    extra = _fit_options(method, folder, write, progress=progress)
+    extra = _fit_options(method, folder, write, progress=progress, log=log)
     begin = time.perf_counter()
     with PeakMemory() as memory:
         method.fit(parts["train"], parts.get("valid"), **extra)
@@ -137,11 +140,15 @@ def _device(method: Method) -> str:
 
 
 def _fit_options(
-    method: Method, folder: Path, write: Callable[[dict[str, Any]], None], *, progress: bool
+    method: Method, folder: Path, write: Callable[[dict[str, Any]], None], *, progress: bool, log: Sequence[str]
 ) -> dict[str, Any]:
-    """Further arguments that this method's fit understands: where to resume from, progress, and a log."""
+    """Further arguments that this method's fit understands: where to resume from, progress, and logs."""
     offered = {"resume": folder / "training", "progress": progress, "on_step": _records(write)}
     accepted = inspect.signature(method.fit).parameters
+    if log and "loggers" in accepted:
+        from sciflow.training.loggers import open_logger
+
+        offered["loggers"] = [open_logger(name, folder / "logs" / name) for name in log]
     return {name: value for name, value in offered.items() if name in accepted}
 
 

@@ -108,7 +108,8 @@ class DeepONet(nn.Module):
 
     def _functions(self, coordinates: Tensor, dt: Tensor) -> tuple[Tensor, Tensor]:
         """Values of the trunk [U, c, k, points] for each different pair of grid and dt, and the one of each sample."""
-        if len(dt) == 1 or coordinates.stride(0) == 0:
+        # Which dt are equal depends on the data, which a traced program must not.
+        if not torch.compiler.is_compiling() and (dt.shape[0] == 1 or coordinates.stride(0) == 0):
             # Times that differ by round-off alone are one.
             moments, owner = torch.unique((dt * _TICKS).round() / _TICKS, return_inverse=True)
             places = coordinates[:1].expand(len(moments), *coordinates.shape[1:])

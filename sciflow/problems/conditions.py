@@ -19,7 +19,7 @@ def _tuple(value: Any) -> tuple[Any, ...]:
 class Condition:
     """What holds on one side; ``value`` has one entry for each component of the field."""
 
-    value: tuple[Any, ...] = ()
+    value: Any = ()  # becomes a tuple
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", _tuple(self.value))

@@ -22,6 +22,7 @@ _SHAPES = {1: (24,), 2: (12, 16), 3: (8, 8, 10)}
 _SETTLE = 3  # steps before gradients and inputs are looked at: layers that start at zero then pass them on
 _STEPS, _FIT = 400, 0.05  # steps allowed to over-fit a batch, and the error to reach relative to predicting the mean
 _RATES = (3e-3, 1e-3)
+_ADAPTED = 30  # training targets shown to a network that adapts itself to them
 
 
 def check_model(model: Model, sizes: Sizes | None = None, shape: tuple[int, ...] | None = None, **config: Any) -> None:
@@ -106,7 +107,7 @@ class _Suite:
     def output(self) -> str:
         import torch
 
-        network, batch = self._make().eval(), self._batch()
+        network, batch = self._new().eval(), self._batch()
         with torch.no_grad():
             first, second = network(**batch), network(**batch)
         expected = (_BATCH, self._sizes.frames_out, self._sizes.fields, *self._shape)
@@ -169,7 +170,7 @@ class _Suite:
         variance = float(target.var())
         best = float("inf")
         for rate in _RATES:
-            network = self._make().train()
+            network = self._new().train()
             optimiser = torch.optim.Adam(network.parameters(), lr=rate)
             for step in range(1, _STEPS // len(_RATES) + 1):
                 error = (network(**batch) - target).square().mean()
@@ -189,18 +190,29 @@ class _Suite:
         network, batch = self._settled(), self._batch()
         stored = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
         torch.manual_seed(1)
-        other = self._make().eval()
+        other = self._new().eval()
         other.load_state_dict(load(stored))
         with torch.no_grad():
             difference = float((network(**batch) - other(**batch)).abs().max())
         ensure(difference == 0, f"a network with the same state gives an output that differs by {difference:.1e}")
         return f"{len(stored):,} bytes"
 
+    def _new(self) -> nn.Module:
+        """A new network; one that adapts itself to training targets has seen the smooth ones among noisy ones."""
+        import torch
+
+        network = self._make()
+        if adapt := getattr(network, "adapt", None):
+            target, generator = self._target(), torch.Generator().manual_seed(2)
+            noise = 0.1 * torch.randn(_ADAPTED, *target.shape[1:], generator=generator)
+            adapt(torch.cat([target, target[torch.arange(_ADAPTED) % len(target)] + noise]))
+        return network
+
     def _settled(self) -> nn.Module:
         """The network after a few steps, in evaluation mode."""
         import torch
 
-        network, batch = self._make().train(), self._batch()
+        network, batch = self._new().train(), self._batch()
         optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
         for _ in range(_SETTLE):
             optimiser.zero_grad()
