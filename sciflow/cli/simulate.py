@@ -24,6 +24,9 @@ def simulate(
     end: Annotated[float | None, typer.Option(help="Last time in seconds; the problem's own by default.")] = None,
     subset: Annotated[str | None, typer.Option(help="Named family of cases.")] = None,
     seed: Annotated[int, typer.Option(help="Of parameters and random initial fields.")] = 0,
+    initial: Annotated[
+        str | None, typer.Option(help="exact, or a profile: sine, cosine, gaussian, bump, step, tent.")
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option("--plot", help="Also draw the last frame of the first case (PNG).")
     ] = None,
@@ -54,7 +57,7 @@ def simulate(
         times = np.linspace(start, end, frames)
     solution = solve(
         declared, resolution=resolution, cases=cases, times=times, frames=frames, seed=seed, subset=subset,
-        options=parse_values(options),
+        initial=initial, options=parse_values(options),
         **parameters,
     )  # fmt: skip
     path = write(out or Path(f"{declared.name}.h5"), [solution], dtype="float64")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sciflow.problems.geometry import Box, Disk, Shape
     from sciflow.problems.physics import conservation, galilean, translation
     from sciflow.problems.problem import Problem, Solver
+    from sciflow.problems.profiles import profile
     from sciflow.problems.registry import get, names, register
     from sciflow.problems.sampling import Case, grid, sampled, table
     from sciflow.problems.symbols import Field, Parameter, Signal, coordinates
@@ -25,6 +26,7 @@ _HOME = {
     "geometry": ("Box", "Disk", "Shape"),
     "physics": ("conservation", "galilean", "translation"),
     "problem": ("Problem", "Solver"),
+    "profiles": ("profile",),
     "registry": ("get", "names", "problems", "register"),
     "sampling": ("Case", "grid", "sampled", "table"),
     "symbols": ("Field", "Parameter", "Signal", "coordinates"),
@@ -34,8 +36,8 @@ _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
 __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
     "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "div", "dot",
-    "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "ramp", "random_fourier", "register",
-    "sampled", "table", "translation",
+    "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "profile", "ramp", "random_fourier",
+    "register", "sampled", "table", "translation",
 ]  # fmt: skip
 
 

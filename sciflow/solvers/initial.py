@@ -11,6 +11,7 @@ import sympy
 from sciflow.core.errors import InputError, near
 from sciflow.problems.compile import numeric
 from sciflow.problems.distributions import Distribution
+from sciflow.problems.profiles import PROFILES, Profile
 
 if TYPE_CHECKING:
     from sciflow.problems import Case, Problem
@@ -30,7 +31,8 @@ def initial_fields(
 
     Args:
         given: arrays to take instead of the problem's own conditions (all fields or none; input fields may lie beside
-            them), or ``"exact"`` for its exact solution at `time`.
+            them), ``"exact"`` for its exact solution at `time`, or a name in `sciflow.problems.profiles.PROFILES` for
+            that profile in the first evolving field and zero in the others.
 
     Raises:
         InputError: an array has the wrong shape or is not finite, or there is no exact solution.
@@ -40,11 +42,13 @@ def initial_fields(
         if any(name in problem.evolution for name in given):
             return _checked(problem, cases, grid, given)
         given = None
-    if given not in (None, "exact"):
-        raise InputError(f"initial is {given!r}; give arrays by field, 'exact', or nothing.")
+    if given not in (None, "exact", *PROFILES):
+        raise InputError(f"initial is {given!r}; give arrays by field, 'exact', or one of {', '.join(PROFILES)}.")
     if given == "exact" and not problem.exact:
         raise InputError(f"Problem '{problem.name}' declares no exact solution to start from.")
-    source = problem.exact if given == "exact" else problem.initial
+    source: Mapping[str, Distribution | sympy.Expr] = problem.exact if given == "exact" else problem.initial
+    if given in PROFILES:
+        source = {next(iter(problem.evolution)): Profile(str(given))}
     out = {}
     for stream, name in enumerate(problem.evolution):
         value = source.get(name)

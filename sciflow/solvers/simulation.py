@@ -89,8 +89,9 @@ def simulate(
             over the problem's time interval. A steady problem needs none.
         seed: of parameters and random initial fields.
         subset: named family to draw the cases from.
-        initial: arrays [case, (z,) y, x] by name of the evolving fields and of the input fields, or ``"exact"`` for
-            the exact solution; what is not given is the problem's own.
+        initial: arrays [case, (z,) y, x] by name of the evolving fields and of the input fields, ``"exact"`` for the
+            exact solution, or a named profile such as ``"gaussian"`` (`sciflow.problems.profile`); what is not given is
+            the problem's own.
         solver, options: another solver than the one that fits, and its options (``dt``, ...).
         precision: ``"float64"`` or ``"float32"``.
         device: JAX platform; None takes JAX's default.
