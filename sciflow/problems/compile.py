@@ -10,6 +10,7 @@ import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -76,7 +77,21 @@ def _orders(derivative: sympy.Derivative, coordinates: Sequence[sympy.Symbol]) -
 
 
 def numeric(arguments: Sequence[Any], expressions: Any, backend: str = "numpy") -> Callable[..., Any]:
-    """`sympy.lambdify` with common sub-expressions shared, for ``"numpy"``, ``"jax"`` or ``"torch"``."""
+    """`sympy.lambdify` with common sub-expressions shared, for ``"numpy"``, ``"jax"`` or ``"torch"``.
+
+    A single expression is compiled once for all cases: compiling takes longer than solving a small one.
+    """
+    if isinstance(expressions, sympy.Expr):
+        return _remembered(tuple(arguments), expressions, backend)
+    return _compiled(arguments, expressions, backend)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(arguments: tuple[Any, ...], expression: sympy.Expr, backend: str) -> Callable[..., Any]:
+    return _compiled(arguments, expression, backend)
+
+
+def _compiled(arguments: Sequence[Any], expressions: Any, backend: str) -> Callable[..., Any]:
     if backend == "torch":
         return _numeric_torch(arguments, expressions)
     if backend == "numpy":

@@ -108,7 +108,8 @@ def on_grid(
         points["t"] = np.full(grid.shape, time)
     values = {**problem.values(case.values), **points}
     expression = problem.drive(expression)
-    known = {problem.field(name).symbol: sympy.Dummy(real=True) for name in fields or ()}
+    # Always the same symbols, so that the expression is compiled once for all cases.
+    known = {problem.field(name).symbol: sympy.Symbol(f"_{name}_", real=True) for name in fields or ()}
     symbols = sorted(expression.free_symbols, key=lambda symbol: symbol.name)
     function = numeric([*symbols, *known.values()], expression.xreplace(known))
     result = function(*(values[symbol.name] for symbol in symbols), *(fields or {}).values())

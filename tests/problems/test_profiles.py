@@ -44,7 +44,7 @@ def test_simulation_starts_from_a_profile() -> None:
 
 
 def test_of_several_fields_the_first_gets_it() -> None:
-    data = simulate("wave-2d", initial="gaussian", resolution=16, times=[0, 0.01])
+    data = simulate("wave-2d", initial="cosine", resolution=16, times=[0, 0.01])
     assert float(data["u"][0, 0].max()) == pytest.approx(1.0) and not data["v"][0, 0].any()
 
 
