@@ -9,7 +9,6 @@ import xarray as xr
 from sciflow.problems import get
 from sciflow.solvers import build, simulate
 from sciflow.solvers.initial import on_grid
-from sciflow.testing import check_problem
 
 NAMES = ("u", "v", "w")
 
@@ -36,10 +35,6 @@ def energy_and_enstrophy(solution: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 def divergence(solution: xr.Dataset) -> float:
     return float(np.abs(sum(gradient(solution, name)[axis] for axis, name in enumerate(NAMES))).max())
-
-
-def test_declaration_holds_together() -> None:
-    check_problem("navier-stokes-3d", solve=False)
 
 
 def test_beltrami_flow_and_its_pressure() -> None:
