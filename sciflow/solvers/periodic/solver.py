@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FIRST_STEPS = 4  # per frame, where the step is chosen automatically
 MOST_STEPS = 65536
+MOST_AT_ONCE = 4  # factor between trials
 CHECKED_FRAMES = 8
 RESOLVED = 1e-2  # largest share of the amplitude in the upper third of the spectrum; measured error there: below 0.5 %
 
@@ -162,10 +163,9 @@ class Periodic(ReferenceSolver):
                 error = max(error, _relative(spectra[:, frame + 1], better))
             if error <= self.tolerance:
                 return spectra, steps
-            # Fourth order says how many more steps are needed; an unstable trial says only that it was too few.
-            steps *= (
-                4 if not np.isfinite(error) else int(2 ** np.ceil(np.log2(max((error / self.tolerance) ** 0.25, 2))))
-            )
+            # Fourth order says how many more steps are needed, once they are small enough; before that it overshoots.
+            wanted = (error / self.tolerance) ** 0.25 if np.isfinite(error) else MOST_AT_ONCE
+            steps *= int(2 ** np.ceil(np.log2(min(max(wanted, 2), MOST_AT_ONCE))))
         raise SciflowError(
             f"No time step down to {spacing / MOST_STEPS:.1e} solves '{self.problem.name}' to a tolerance of "
             f"{self.tolerance:g}; check the parameters, raise the resolution, or give dt."
