@@ -5,6 +5,7 @@ Unlike in those benchmarks, frames that were given to a method are never scored.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import final
 
 import numpy as np
@@ -17,9 +18,9 @@ class _PerFrame(Metric):
 
     relative = True
 
+    @abstractmethod
     def number(self, frames: Frames) -> np.ndarray:
         """The number of each frame and field, [B, T, C]."""
-        raise NotImplementedError
 
     def terms(self, frames: Frames) -> np.ndarray:
         number = self.number(frames)

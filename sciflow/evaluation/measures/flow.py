@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import final
 
 import numpy as np
@@ -44,9 +45,9 @@ class _Quadratic(Metric):
     def rows(self, frames: Frames) -> tuple[str, ...]:
         return (self.name.removesuffix("_error"),)
 
+    @abstractmethod
     def density(self, frames: Frames, values: np.ndarray) -> np.ndarray:
         """What is integrated, [B, T, 1, *S]."""
-        raise NotImplementedError
 
     def terms(self, frames: Frames) -> np.ndarray:
         with np.errstate(over="ignore", invalid="ignore"):

@@ -12,6 +12,8 @@ from sciflow.evaluation.measures.base import Frames, Metric, ratio
 if TYPE_CHECKING:
     import xarray as xr
 
+    from sciflow.problems import Problem
+
 
 @final
 class EquationError(Metric):
@@ -54,7 +56,8 @@ class EquationError(Metric):
         return np.sqrt(ratio(terms[..., 0], terms[..., 1]))
 
 
-def _problem(frames: Frames):  # type: ignore[no-untyped-def]
+def _problem(frames: Frames) -> Problem:
+    """The declaration of the forecast's problem, if its residual can be computed."""
     from sciflow import problems
 
     if not frames.problem:
@@ -78,8 +81,7 @@ def _dataset(frames: Frames) -> xr.Dataset:
         name: (order, frames.prediction[:, :, index], {"role": "field"}) for index, name in enumerate(frames.fields)
     }
     inputs = {name: (("case", *frames.axes), values, {"role": "input"}) for name, values in frames.inputs.items()}
-    coords = {axis: points for axis, points in frames.points.items()}
     cases = {name: ("case", values) for name, values in frames.parameters.items()}
     times = np.zeros(1) if frames.times is None else frames.times[0]
     attrs = {"grid": frames.grid, "periodic": ",".join(frames.periodic), "problem": frames.problem}
-    return xr.Dataset({**variables, **inputs}, coords={**coords, **cases, "time": times}, attrs=attrs)
+    return xr.Dataset({**variables, **inputs}, coords={**frames.points, **cases, "time": times}, attrs=attrs)

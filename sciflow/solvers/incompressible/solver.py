@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import jax
 import numpy as np
 
 from sciflow.core.errors import InputError, SciflowError
 from sciflow.solvers.assemble import assemble
-from sciflow.solvers.base import Grid, ReferenceSolver, check_times, resolution_of, shared_bounds
+from sciflow.solvers.base import Grid, ReferenceSolver, check_times, jax_device, resolution_of, shared_bounds
 from sciflow.solvers.incompressible import cases as setup
 from sciflow.solvers.incompressible.cases import Units
 from sciflow.solvers.incompressible.frames import Frame
@@ -110,7 +110,7 @@ class Incompressible(ReferenceSolver):
         starts = self._starts(cases, float(times[0]), initial)
         units = [setup.units_of(self.problem, self._momentum, case) for case in cases]
         longest = [self._longest_step(*item, times) for item in zip(cases, units, starts, strict=True)]
-        device = self._device()
+        device = jax_device(self.device)
         with jax.enable_x64(self.precision == "float64"), jax.default_device(device):
             together = (device.platform if device else jax.default_backend()) != "cpu"
             plans = [self._plan(times, min(longest) if together else step) for step in longest]
@@ -146,7 +146,7 @@ class Incompressible(ReferenceSolver):
         """
         starts = self._starts(cases, 0.0, None)
         units = [setup.units_of(self.problem, self._momentum, case) for case in cases]
-        with jax.enable_x64(self.precision == "float64"), jax.default_device(self._device()):
+        with jax.enable_x64(self.precision == "float64"), jax.default_device(jax_device(self.device)):
             found = [self._settle(*item, rate, longest) for item in zip(cases, units, starts, strict=True)]
         return self._dataset(cases, units, np.array([max(end for _, end in found)]), [frame for frame, _ in found])
 
@@ -227,11 +227,3 @@ class Incompressible(ReferenceSolver):
             f"{self.staggered.x.cells} x {self.staggered.y.cells} staggered cells, {self.convection} convection"
         )
         return data
-
-    def _device(self) -> Any:
-        if self.device is None:
-            return None
-        try:
-            return jax.devices(self.device)[0]
-        except RuntimeError as error:
-            raise InputError(f"JAX has no device '{self.device}' here; available: {jax.default_backend()}.") from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from sciflow.core.errors import InputError, SciflowError, near
 from sciflow.solvers.assemble import assemble
-from sciflow.solvers.base import Grid, ReferenceSolver, check_times, shared_bounds
+from sciflow.solvers.base import Grid, ReferenceSolver, check_times, jax_device, shared_bounds
 from sciflow.solvers.initial import initial_fields
 from sciflow.solvers.lines.system import Numbers, System
 
@@ -115,7 +115,7 @@ class Lines(ReferenceSolver):
         fine = 1 if initial is not None else self.oversample
         grid = self._nodes(cases, fine)
         start = initial_fields(self.problem, cases, grid, float(times[0]), initial)
-        with jax.enable_x64(self.precision == "float64"), jax.default_device(_device(self.device)):
+        with jax.enable_x64(self.precision == "float64"), jax.default_device(jax_device(self.device)):
             frames, stepping, steps = self._solve(cases, grid, times, start)
         pick: tuple[Any, ...] = (..., *(slice(None, None, fine) for _ in grid.axes))
         arrays = {name: frames[:, :, index][pick] for index, name in enumerate(self.problem.evolution)}
@@ -183,12 +183,3 @@ class Lines(ReferenceSolver):
         if key not in self._systems:
             self._systems[key] = System(self.problem, grid, self.accuracy)
         return self._systems[key]
-
-
-def _device(name: str | None) -> Any:
-    if name is None:
-        return None
-    try:
-        return jax.devices(name)[0]
-    except RuntimeError as error:
-        raise InputError(f"JAX has no device '{name}' here; available: {jax.default_backend()}.") from error

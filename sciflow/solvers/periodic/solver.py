@@ -13,7 +13,7 @@ import numpy as np
 
 from sciflow.core.errors import InputError, SciflowError
 from sciflow.solvers.assemble import assemble
-from sciflow.solvers.base import Grid, ReferenceSolver, check_times, shared_bounds
+from sciflow.solvers.base import Grid, ReferenceSolver, check_times, jax_device, shared_bounds
 from sciflow.solvers.initial import initial_fields
 from sciflow.solvers.periodic import etdrk
 from sciflow.solvers.periodic.system import System, Values
@@ -100,7 +100,7 @@ class Periodic(ReferenceSolver):
         fine = 1 if initial is not None else self.oversample
         grid = self._nodes(cases, fine)
         start = initial_fields(self.problem, cases, grid, float(times[0]), initial)
-        with jax.enable_x64(self.precision == "float64"), jax.default_device(_device(self.device)):
+        with jax.enable_x64(self.precision == "float64"), jax.default_device(jax_device(self.device)):
             frames, tails, steps = self._solve(cases, grid, times, start)
         pick: tuple[Any, ...] = (..., *(slice(None, None, fine) for _ in grid.axes))
         arrays = {name: array[pick] for name, array in frames.items()}
@@ -247,12 +247,3 @@ def _relative(first: jax.Array, second: jax.Array) -> float:
     size = jnp.sqrt(jnp.sum(jnp.abs(second) ** 2, axes))
     ratio = np.asarray(difference / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
     return float(np.where(np.isfinite(ratio), ratio, np.inf).max())
-
-
-def _device(name: str | None) -> Any:
-    if name is None:
-        return None
-    try:
-        return jax.devices(name)[0]
-    except RuntimeError as error:
-        raise InputError(f"JAX has no device '{name}' here; available: {jax.default_backend()}.") from error
