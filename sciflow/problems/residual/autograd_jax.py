@@ -28,9 +28,8 @@ class Residual:
     (2019)); the others, and networks with an operation that has no rule for series, from nested `jvp`. Both are exact.
 
     Time for a loss and its gradient in the weights of a 4 x 50 tanh network at 10,000 points on one CPU thread, as a
-    multiple of nested jvp: series 1.0 for second derivatives (heat, 2-D Navier-Stokes), 0.9 for third (Korteweg-de
-    Vries) and 0.8 for fourth ones (Kuramoto-Sivashinsky); nested reverse mode 1.4 to 2.5, for fourth ones 5.6
-    (`benchmarks/peers/derivatives.py`).
+    multiple of nested jvp: series 0.9 for third (Korteweg-de Vries) and 0.8 for fourth derivatives
+    (Kuramoto-Sivashinsky); nested reverse mode 1.8 to 2.4, for fourth ones 4.3 (`benchmarks/peers/derivatives.py`).
     """
 
     def __init__(self, problem: Problem) -> None:

@@ -23,7 +23,7 @@ class Residual:
     higher one builds on, is computed once.
 
     Nested reverse mode is the fastest way in torch: for a loss and its gradient in the weights of a 4 x 50 tanh
-    network, nested `torch.func.jvp` takes 1.4 to 3.7 times as long and jvp over one reverse pass 1.4 to 2.8 times
+    network, nested `torch.func.jvp` takes 1.6 to 3.2 times as long and jvp over one reverse pass 1.3 to 2.2 times
     (`benchmarks/peers/derivatives.py`).
     """
 
