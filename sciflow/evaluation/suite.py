@@ -214,10 +214,12 @@ class Suite(Config):
             twice = sorted({title for title in titles if titles.count(title) > 1})
             if twice:
                 raise ValueError(f"two methods are called '{twice[0]}'; give them different labels")
-        searched = [entry.title for entry in self.methods if entry.search]
+        every = (*self.methods, *(entry for part in self.parts for entry in part.methods))
+        searched = [entry.title for entry in every if entry.search]
         if searched and self.tuning is None:
             raise ValueError(f"'{searched[0]}' has a search, but the suite has no tuning budget; give tuning")
-        if self.transfer and self.data is not None and self.data.recipe is None:
+        grids = [(part.transfer or self.transfer, part.data) for part in self.parts] or [(self.transfer, self.data)]
+        if any(transfer and data is not None and data.recipe is None for transfer, data in grids):
             raise ValueError("transfer generates data on another grid; it needs data from a recipe")
         return self
 

@@ -128,6 +128,14 @@ def test_under_resolved_test_cases_are_left_out(tmp_path: Path) -> None:
         ({"parts": []}, "either data or parts"),
         ({"data": {"path": "a.h5"}, "transfer": [{"resolution": 8}]}, "needs data from a recipe"),
         ({"data": {"path": "a.h5"}, "methods": [{**FNO, "search": {"width": [4]}}]}, "no tuning budget"),
+        (
+            {"parts": [{"name": "a", "data": {"path": "a.h5"}, "transfer": [{"resolution": 8}]}]},
+            "needs data from a recipe",
+        ),
+        (
+            {"parts": [{"name": "a", "data": {"path": "a.h5"}, "methods": [{**FNO, "search": {"width": [4]}}]}]},
+            "no tuning budget",
+        ),
         ({"data": {"path": "a.h5"}, "task": {"kind": "map", "frames_in": 2}}, "no setting frames_in"),
         ({"data": {"path": "a.h5"}, "task": {"points": 3}}, "no setting points"),
         ({"data": {"path": "a.h5"}, "task": {"kind": "walk"}}, "task.kind"),
