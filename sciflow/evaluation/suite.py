@@ -218,8 +218,9 @@ class Suite(Config):
         searched = [entry.title for entry in every if entry.search]
         if searched and self.tuning is None:
             raise ValueError(f"'{searched[0]}' has a search, but the suite has no tuning budget; give tuning")
-        grids = [(part.transfer or self.transfer, part.data) for part in self.parts] or [(self.transfer, self.data)]
-        if any(transfer and data is not None and data.recipe is None for transfer, data in grids):
+        whole = [(self.transfer, self.data)] if self.data is not None else []
+        grids = [*whole, *((part.transfer or self.transfer, part.data) for part in self.parts)]
+        if any(transfer and data.recipe is None for transfer, data in grids):
             raise ValueError("transfer generates data on another grid; it needs data from a recipe")
         return self
 
