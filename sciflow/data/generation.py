@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,10 +16,12 @@ import numpy as np
 from sciflow.core.errors import InputError, near
 from sciflow.core.hashing import canonical
 from sciflow.data import splits
+from sciflow.data.padding import pad
 from sciflow.data.reader import Dataset, open_dataset
 from sciflow.data.recipe import Recipe, SplitRecipe
 from sciflow.data.writer import write
 from sciflow.problems import registry
+from sciflow.problems.sampling import Listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,16 +69,50 @@ def generate(
     if (recipe.times is None) != (problem.t is None):
         what = "is steady and takes no" if problem.t is None else "depends on time; give its"
         raise InputError(f"Recipe '{recipe.name}': '{problem.name}' {what} times.")
-    cases = _chosen(recipe, problem.sample(recipe.cases, recipe.seed, recipe.subset, **recipe.parameters), only)
+    cases = _chosen(recipe, recipe_cases(recipe, problem), only)
     batches = [cases[i : i + recipe.batch] for i in range(0, len(cases), recipe.batch)]
     attrs = {"title": recipe.title or problem.title, "recipe": canonical(recipe.model_dump(exclude_none=True))}
-    solved = _counted(_solved(recipe, problem, batches, workers, only is not None), attrs, progress, len(cases))
+    solved = _counted(
+        _solved(recipe, problem, batches, workers, _Form.of(recipe, problem, cases, only)), attrs, progress, len(cases)
+    )
 
     def drawn(dataset: Dataset) -> dict[str, splits.Split]:
         return {name: draw(dataset, wanted) for name, wanted in recipe.splits.items()}
 
     wanted = drawn if only is None else None
     return open_dataset(write(path, solved, attrs=attrs, dtype=recipe.dtype, splits=wanted))
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What the batches of a file must have in common."""
+
+    numbered: bool  # with `source_index`
+    own_times: bool  # with `time_of_case`
+    own_bounds: bool  # with reference coordinates
+
+    @classmethod
+    def of(cls, recipe: Recipe, problem: Problem, cases: Sequence[Case], only: Sequence[int] | None) -> _Form:
+        """That of all cases of a recipe."""
+        from sciflow.solvers.base import same_bounds
+
+        rows = _moments(recipe, problem, cases)
+        return cls(only is not None, rows.ndim == 2 and not (rows == rows[0]).all(), not same_bounds(problem, cases))
+
+
+def _moments(recipe: Recipe, problem: Problem, cases: Sequence[Case]) -> np.ndarray:
+    """Times of the frames in seconds, [T] or [case, T]."""
+    return np.zeros(1) if recipe.times is None else recipe.times.seconds(problem, cases)
+
+
+def recipe_cases(recipe: Recipe, problem: Problem) -> list[Case]:
+    """The cases of a recipe."""
+    listed = recipe.subset is not None and all(
+        isinstance(problem.subsets.get(name), Listed) for name in recipe.subset.split("+")
+    )
+    if recipe.cases is None and not listed:
+        raise InputError(f"Recipe '{recipe.name}' draws its cases; say how many, as in cases=32.")
+    return problem.sample(recipe.cases, recipe.seed, recipe.subset, **recipe.parameters)
 
 
 def _chosen(recipe: Recipe, cases: list[Case], only: Sequence[int] | None) -> list[Case]:
@@ -116,34 +153,43 @@ def _counted(
 
 
 def _solved(
-    recipe: Recipe, problem: Problem, batches: Sequence[list[Case]], workers: int, numbered: bool
+    recipe: Recipe, problem: Problem, batches: Sequence[list[Case]], workers: int, form: _Form
 ) -> Iterator[tuple[xr.Dataset, float]]:
     """Data set and seconds of each batch, in order."""
     settings = recipe.model_dump_json()
     if workers == 1 or len(batches) == 1:
-        yield from (_solve(settings, problem, batch, numbered) for batch in batches)
+        yield from (_solve(settings, problem, batch, form) for batch in batches)
         return
     # Spawned, never forked: JAX has threads.
     count = len(batches)
     with ProcessPoolExecutor(min(workers, count), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_solve, [settings] * count, [problem] * count, batches, [numbered] * count)
+        yield from pool.map(_solve, [settings] * count, [problem] * count, batches, [form] * count)
 
 
-def _solve(settings: str, problem: Problem, cases: Sequence[Case], numbered: bool) -> tuple[xr.Dataset, float]:
+def _solve(settings: str, problem: Problem, cases: Sequence[Case], form: _Form) -> tuple[xr.Dataset, float]:
+    from sciflow.solvers.groups import by_case_in_space, by_case_in_time, solve
+
     recipe = Recipe.model_validate_json(settings)
-    wanted = recipe.times
-    times = np.zeros(1) if wanted is None else np.linspace(wanted.start, wanted.end, wanted.frames)
-    solver = _solver(settings, problem)
+    times, solver = _moments(recipe, problem, cases), _solver(settings, problem)
     begin = perf_counter()
-    data = solver.run(cases, times)
+    data = solve(solver, cases, times)
     seconds = perf_counter() - begin
-    if numbered:
+    if form.own_times:
+        data = by_case_in_time(data)
+    if form.own_bounds:
+        data = by_case_in_space(data, problem, cases)
+    for name, limit in recipe.resolved_up_to.items():
+        within = np.array([problem.number(name, case.values) <= limit * (1 + 1e-9) for case in cases])
+        before = data["resolved"].values if "resolved" in data.coords else np.ones(len(cases), bool)
+        data = data.assign_coords(resolved=("case", before & within))
+    if form.numbered:
         data = data.assign_coords(source_index=("case", np.array([case.index for case in cases], dtype=np.int64)))
     dropped = set() if recipe.fields is None else {i.name for i in problem.fields} - set(recipe.fields)
     unused = [
         n for n in data.variables if n in dropped or any(str(n).startswith((f"{f}_at_", f"scale_{f}")) for f in dropped)
     ]
-    return data.drop_vars(unused), seconds
+    data = data.drop_vars(unused)
+    return pad(data, problem) if recipe.padding else data, seconds
 
 
 @lru_cache(maxsize=2)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from sciflow.core.config import Config, override, validate
@@ -13,21 +14,37 @@ from sciflow.core.errors import InputError, UnknownNameError, near
 from sciflow.core.files import shared, shared_names
 from sciflow.core.yamlfile import load_yaml
 
+if TYPE_CHECKING:
+    from sciflow.problems import Case, Problem
+
 _OVERSAMPLED = ("periodic", "elliptic", "volume", "shallow-water")  # solvers with an option of this name
 
 
 class Times(Config):
-    """Evenly spaced frames from `start` to `end`, in seconds; the first one is the initial condition."""
+    """Evenly spaced frames from `start` to `end`; the first one is the initial condition.
+
+    Attributes:
+        unit: ``"s"``, or ``"flow"`` for the characteristic time that the problem declares, which differs by case: a lid
+            crosses its cavity once, the inflow passes the cylinder's diameter once.
+    """
 
     start: float = 0.0
     end: float
     frames: int = Field(ge=2)
+    unit: Literal["s", "flow"] = "s"
 
     @model_validator(mode="after")
     def _ordered(self) -> Times:
         if not self.end > self.start:
             raise ValueError("end must be later than start")
         return self
+
+    def seconds(self, problem: Problem, cases: Sequence[Case]) -> np.ndarray:
+        """Times of the frames in seconds, [T], or [case, T] in units of the flow."""
+        moments = np.linspace(self.start, self.end, self.frames)
+        if self.unit == "s":
+            return moments
+        return np.stack([moments * problem.scale("t", case.values) for case in cases])
 
 
 class SplitRecipe(Config):
@@ -56,28 +73,34 @@ class Recipe(Config):
 
     Attributes:
         problem: a registered problem, or ``package.module:attribute``.
-        subset: named family of cases; None draws from the declared ranges.
+        subset: named family of cases, or several lists joined by ``+``; None draws from the declared ranges.
+        cases: how many; None takes all cases of a listed subset.
         parameters: values that are fixed for all cases.
         fields: which fields to store; None stores all.
         resolution: of the stored frames: one number, or one per axis in the order x, y, z.
+        padding: add a layer of cells that hold the prescribed boundary values, see `sciflow.data.padding`.
         times: of the frames; a steady problem has one frame and takes none.
         solver, options: another solver than the one that fits, and its options.
         dtype: of the stored fields; solvers run in float64.
+        resolved_up_to: largest values of the problem's dimensionless numbers that the solver's grid resolves, as in
+            ``{"Re": 10000}``; cases beyond are marked ``resolved = False`` and never tested on.
     """
 
     name: str
     title: str = ""
     problem: str
     subset: str | None = None
-    cases: int = Field(ge=1)
+    cases: int | None = Field(default=None, ge=1)
     seed: int = 0
     parameters: dict[str, float] = {}
     fields: tuple[str, ...] | None = None
     resolution: int | tuple[int, ...]
+    padding: bool = False
     times: Times | None = None
     solver: str | None = None
     options: dict[str, Any] = {}
     dtype: Literal["float32", "float64"] = "float32"
+    resolved_up_to: dict[str, float] = {}
     batch: int = Field(default=8, ge=1)
     splits: dict[str, SplitRecipe] = {"random": SplitRecipe()}
 
@@ -85,7 +108,7 @@ class Recipe(Config):
     def _counts_add_up(self) -> Recipe:
         for name, split in self.splits.items():
             total = self.cases if split.counts is None else sum(split.counts.values())
-            if total != self.cases:
+            if self.cases is not None and total != self.cases:
                 raise ValueError(f"the counts of the split '{name}' add up to {total}, not to {self.cases} cases")
         return self
 

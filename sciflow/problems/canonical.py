@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def expressions(problem: Problem) -> Iterator[tuple[str, sympy.Expr]]:
     """Every expression of the declaration with the place it stands in."""
-    for part in ("evolution", "constraints", "steady", "exact", "characteristic", "scales"):
+    for part in ("evolution", "constraints", "steady", "exact", "characteristic", "scales", "numbers"):
         for key, value in getattr(problem, part).items():
             yield f"{part} of {key}", value
     for law in problem.conserves:
@@ -75,6 +75,7 @@ def to_json(problem: Problem) -> dict[str, Any]:
         "subsets": {name: subset.describe() for name, subset in problem.subsets.items()},
         "solver": None if problem.solver is None else [problem.solver.name, dict(problem.solver.options)],
         "scales": _mapping(problem.scales),
+        **({"numbers": _mapping(problem.numbers)} if problem.numbers else {}),
     }
 
 

@@ -16,7 +16,7 @@ from sciflow.problems.conditions import Condition
 from sciflow.problems.distributions import Distribution
 from sciflow.problems.geometry import Shape, evaluate
 from sciflow.problems.physics import Conservation, Symmetry
-from sciflow.problems.sampling import Case, Range, Sampled, Subset, check_names
+from sciflow.problems.sampling import Case, Listed, Range, Sampled, Subset, check_names
 from sciflow.problems.symbols import TIME, Field, Parameter, Signal, flatten, plain, spec_of
 from sciflow.problems.validation import validate
 
@@ -96,6 +96,8 @@ class Problem:
         subsets: named families of cases (`grid`, `table`, `sampled`).
         solver: `Solver(name, **options)`, if the equations alone do not choose one.
         scales: characteristic size of coordinates and fields, as expressions of parameters.
+        numbers: dimensionless numbers of a case as expressions of parameters, ``{"Re": rho * speed * length / mu}``; by
+            them cases are told apart (splits that extrapolate, cases beyond what a grid resolves).
 
     Raises:
         InputError: an expression uses an undeclared field, parameter or coordinate, or a part names an unknown one.
@@ -126,6 +128,7 @@ class Problem:
         subsets: Mapping[str, Subset] | None = None,
         solver: Solver | None = None,
         scales: Mapping[Any, Any] | None = None,
+        numbers: Mapping[str, Any] | None = None,
     ) -> None:
         self.name, self.title, self.reference = name, title or name, reference
         self.domain, self.periodic = domain, tuple(periodic)
@@ -144,6 +147,7 @@ class Problem:
         self.characteristic = {str(key): plain(value) for key, value in (characteristic or {}).items()}
         self.subsets, self.solver = dict(subsets or {}), solver
         self.scales = {_label(key): plain(value) for key, value in (scales or {}).items()}
+        self.numbers = {str(key): plain(value) for key, value in (numbers or {}).items()}
         validate(self)
         self._frozen = True
 
@@ -206,6 +210,12 @@ class Problem:
         found = next((self.scales[key] for key in keys if key in self.scales), sympy.Integer(1))
         return evaluate(found, self.values(parameters))
 
+    def number(self, name: str, parameters: Mapping[str, float]) -> float:
+        """A declared dimensionless number, such as "Re", for the values of a case."""
+        if name not in self.numbers:
+            raise InputError(f"Problem '{self.name}' declares no number {name!r}.{near(name, self.numbers)}")
+        return evaluate(self.numbers[name], self.values(parameters))
+
     def drive(self, expression: sympy.Expr) -> sympy.Expr:
         """The expression with every signal written out in t and its coefficients."""
         return expression.xreplace({signal.symbol: signal.expression for signal in self.signals})
@@ -221,24 +231,39 @@ class Problem:
     def sample(self, count: int | None = None, seed: int = 0, subset: str | None = None, **fixed: float) -> list[Case]:
         """Draw cases: from a named subset, or from the declared ranges by Latin hypercube; `fixed` values win.
 
-        Each case has its own seed for random fields, so that a case does not depend on how many others are drawn.
+        Names of listed subsets joined by ``+``, as in ``"prop+bc+geo"``, stand for one list after the other; all of it
+        is drawn without a count. Each case has its own seed for random fields, so that a case does not depend on how
+        many others are drawn.
         """
-        if subset is not None and subset not in self.subsets:
-            raise InputError(f"Problem '{self.name}' has no subset {subset!r}.{near(subset, self.subsets)}")
         if (count is not None and count < 1) or seed < 0:
             raise InputError(f"sample needs a count of at least 1 and a seed of at least 0, not {count} and {seed}.")
-        family = self.subsets[subset] if subset else self._declared_ranges()
-        rows = [self.values({**row, **fixed}) for row in family.draw(count, seed)]
         names = {info.name for info in self.coefficients}
-        return [
-            Case(
-                index,
-                seed * 1_000_003 + index,
-                {key: float(value) for key, value in row.items() if key not in names},
-                {key: float(value) for key, value in row.items() if key in names},
-            )
-            for index, row in enumerate(rows)
-        ]
+        cases = []
+        for index, (origin, row) in enumerate(self._rows(count, seed, subset)):
+            values = self.values({**row, **fixed})
+            parameters = {key: float(value) for key, value in values.items() if key not in names}
+            coefficients = {key: float(value) for key, value in values.items() if key in names}
+            cases.append(Case(index, seed * 1_000_003 + index, parameters, coefficients, origin))
+        return cases
+
+    def _rows(self, count: int | None, seed: int, subset: str | None) -> list[tuple[str, dict[str, float]]]:
+        """What each case sets, and the listed subset that it is from."""
+        if subset is None:
+            return [("", row) for row in self._declared_ranges().draw(count, seed)]
+        families = {}
+        for name in subset.split("+"):
+            if name not in self.subsets:
+                raise InputError(f"Problem '{self.name}' has no subset {name!r}.{near(name, self.subsets)}")
+            families[name] = self.subsets[name]
+        listed = {name: family for name, family in families.items() if isinstance(family, Listed)}
+        if len(listed) < len(families):
+            if len(families) > 1:
+                drawn = next(name for name in families if name not in listed)
+                raise InputError(f"The subset '{drawn}' of '{self.name}' is drawn, not listed, and cannot be joined.")
+            return [("", row) for row in families[subset].draw(count, seed)]
+        rows = [(name, row) for name, family in listed.items() for row in family.rows]
+        whole = Listed(tuple(row for _, row in rows))
+        return [(rows[place][0], dict(rows[place][1])) for place in whole.chosen(count)]
 
     def _declared_ranges(self) -> Sampled:
         infos = (*self.parameters, *self.coefficients)

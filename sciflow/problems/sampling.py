@@ -15,12 +15,16 @@ from sciflow.core.errors import InputError, near
 
 @dataclass(frozen=True)
 class Case:
-    """One instance of a problem: its parameters, its signals' coefficients, and the seed of its random fields."""
+    """One instance of a problem: its parameters, its signals' coefficients, and the seed of its random fields.
+
+    `subset` names the list that the case is from, if it is from one.
+    """
 
     index: int
     seed: int
     parameters: dict[str, float] = field(default_factory=dict)
     coefficients: dict[str, float] = field(default_factory=dict)
+    subset: str = ""
 
     @property
     def values(self) -> dict[str, float]:
@@ -51,7 +55,7 @@ class Subset(ABC):
 
 @dataclass(frozen=True)
 class Listed(Subset):
-    """A fixed list of cases."""
+    """A fixed list of cases; fewer of them are drawn evenly spread over the list."""
 
     rows: tuple[tuple[tuple[str, float], ...], ...]
 
@@ -60,9 +64,15 @@ class Listed(Subset):
         return tuple(dict.fromkeys(name for row in self.rows for name, _ in row))
 
     def draw(self, count: int | None, seed: int) -> list[dict[str, float]]:
-        if count is not None and count > len(self.rows):
+        return [dict(self.rows[index]) for index in self.chosen(count)]
+
+    def chosen(self, count: int | None) -> list[int]:
+        """Positions in the list of the cases that are drawn."""
+        if count is None:
+            return list(range(len(self.rows)))
+        if count > len(self.rows):
             raise InputError(f"The subset lists {len(self.rows)} cases and {count} were asked for; ask for fewer.")
-        return [dict(row) for row in self.rows[:count]]
+        return np.linspace(0, len(self.rows) - 1, count).round().astype(int).tolist()
 
     def describe(self) -> dict[str, Any]:
         return {"subset": "list", "rows": [dict(row) for row in self.rows]}

@@ -114,6 +114,11 @@ def _physics(problem: Problem) -> None:
     sized = [*(symbol.name for symbol in problem.coordinates), *fields, *vectors, *(i.name for i in problem.inputs)]
     for key in problem.scales:
         _known(problem, "scales:", key, sized)
+    taken = sorted(set(problem.numbers) & {*sized, *(info.name for info in problem.parameters)})
+    if taken:
+        raise InputError(f"Problem '{problem.name}': the number '{taken[0]}' is the name of something else; rename it.")
+    for name in problem.numbers:
+        problem.number(name, {})
 
 
 def _known(problem: Problem, what: str, name: str, known: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class ReferenceSolver(ABC):
     """
 
     name: str = ""
+    varied: ClassVar[bool] = False  # whether `run` takes times [case, T] and cases whose domains differ
 
     def __init__(
         self,
@@ -80,7 +81,8 @@ class ReferenceSolver(ABC):
 
         Args:
             cases: parameters and seeds.
-            times: [T] increasing; the first is the time of the initial fields and is part of the answer.
+            times: [T] increasing, in seconds; the first is the time of the initial fields and is part of the answer. A
+                solver that is `varied` takes [case, T] as well; see `sciflow.solvers.groups.solve` for the others.
             initial: by name, arrays [case, (z,) y, x] of the evolving fields to start from and of the input fields;
                 what is not given is drawn from the problem.
 
@@ -101,29 +103,49 @@ def resolution_of(problem: Problem, resolution: int | Sequence[int]) -> tuple[in
     return tuple(int(number) for number in numbers)
 
 
+def same_bounds(problem: Problem, cases: Sequence[Case]) -> bool:
+    """Whether the domain is the same box in all cases."""
+    bounds = problem.bounds(cases[0].parameters)
+    return all(problem.bounds(case.parameters) == bounds for case in cases[1:])
+
+
 def shared_bounds(problem: Problem, cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
     """Bounds of the domain, which the cases of one run must share."""
-    bounds = problem.bounds(cases[0].parameters)
-    for case in cases[1:]:
-        if problem.bounds(case.parameters) != bounds:
-            raise InputError(f"The domain of '{problem.name}' differs between cases; solve them in separate runs.")
-    return bounds
+    if not same_bounds(problem, cases):
+        raise InputError(f"The domain of '{problem.name}' differs between cases; solve them in separate runs.")
+    return problem.bounds(cases[0].parameters)
+
+
+def common_bounds(problem: Problem, cases: Sequence[Case]) -> dict[str, tuple[float, float]]:
+    """Bounds of the grid's coordinates: those of the domain, or 0 to 1 along every axis where cases differ in them."""
+    return shared_bounds(problem, cases) if same_bounds(problem, cases) else dict.fromkeys(problem.axes, (0.0, 1.0))
 
 
 def cell_grid(problem: Problem, cases: Sequence[Case], resolution: Sequence[int], finer: int = 1) -> Grid:
-    """Centres of equal cells; `finer` cells for each one of the resolution along every axis."""
+    """Centres of equal cells between `common_bounds`, `finer` of them for each of the resolution along every axis."""
     axes = {}
-    for (axis, (low, high)), cells in zip(shared_bounds(problem, cases).items(), resolution, strict=True):
-        axes[axis] = low + (high - low) * (np.arange(cells * finer) + 0.5) / (cells * finer)
+    for (axis, (low, high)), cells in zip(common_bounds(problem, cases).items(), resolution, strict=True):
+        points = low + (high - low) * (np.arange(cells * finer) + 0.5) / (cells * finer)
+        axes[axis] = points if same_bounds(problem, cases) else np.round(points, 12)
     return Grid(axes, "cells")
 
 
 def check_times(times: Any) -> np.ndarray:
-    """Increasing, finite times as float64."""
+    """Increasing, finite times [T] as float64."""
     array = np.atleast_1d(np.asarray(times, dtype=np.float64))
     if array.ndim != 1 or not np.all(np.isfinite(array)) or np.any(np.diff(array) <= 0):
         raise InputError("The times of a solution must be finite and increasing, as in np.linspace(0, 1, 41).")
     return array
+
+
+def times_by_case(times: Any, cases: int) -> np.ndarray:
+    """Increasing, finite times [case, T] from those that all cases share, or from one row for each."""
+    array = np.asarray(times, dtype=np.float64)
+    if array.ndim < 2:
+        return np.tile(check_times(array), (cases, 1))
+    if array.ndim != 2 or len(array) != cases:
+        raise InputError(f"Times by case need one row for each of the {cases} cases; they have shape {array.shape}.")
+    return np.stack([check_times(row) for row in array])
 
 
 def jax_device(name: str | None) -> Any:

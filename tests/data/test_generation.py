@@ -1,6 +1,7 @@
 """Generated data sets: determinism, independence of cases, recipes, what a failure leaves behind."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import xarray as xr
 from sciflow.core.errors import InputError
 from sciflow.core.files import shared_names
 from sciflow.data import Recipe, check_file, generate, open_dataset
+from sciflow.problems import registry
 
 SMALL = {
     "name": "small", "problem": "burgers", "cases": 6, "seed": 3, "resolution": 32, "batch": 2,
@@ -145,3 +147,43 @@ def test_default_recipes_of_new_solvers() -> None:
     assert (darcy.cases, darcy.resolution) == (32, 64)
     assert water.options == {"oversample": 2} and water.times is not None and water.times.frames == 41
     assert Recipe.load("inviscid-burgers").options == {"oversample": 4}
+
+
+def cavities(**changes: Any) -> dict[str, Any]:
+    return {
+        "name": "cavities",
+        "problem": "cavity",
+        "subset": "prop+bc+geo",
+        "cases": 4,
+        "resolution": 8,
+        "times": {"start": 0, "end": 1, "frames": 3, "unit": "flow"},
+        "options": {"solve_resolution": 8},
+        "batch": 3,
+        **changes,
+    }
+
+
+def test_union_of_listed_subsets_in_units_of_the_flow(tmp_path: Path) -> None:
+    """Evenly spread over the 84 + 50 + 25 cases of CFDBench's cavity; every frame at its own time in seconds."""
+    data = generate(cavities(resolved_up_to={"Re": 10000}), tmp_path / "cavities.h5")
+    header = data.header
+    names = header["subset"].attrs["flag_meanings"].split()
+    assert [names[code] for code in header["subset"].values] == ["prop", "prop", "bc", "geo"]
+    assert header["u_top"].values.tolist() == [10, 10, 22, 10] and header["width"].values[3] == 0.05
+    assert np.allclose(data.case_times[:, -1], header["width"] / header["u_top"])
+    assert np.allclose(header["Re"], header["rho"] * header["u_top"] * header["width"] / header["mu"])
+    assert header["resolved"].values.tolist() == [True, True, False, False]  # Re 1000, 9000, 22,000 and 50,000
+    assert "Re" not in data.parameters and "time" not in header.coords
+    assert np.allclose(header["x_of_case"].values[3], 0.05 * header["x"])
+    assert check_file(data.path) == []
+
+
+def test_all_cases_of_a_list_without_a_number() -> None:
+    recipe = Recipe.load(cavities(subset="geo", cases=None))
+    from sciflow.data.generation import _sampled
+
+    assert len(recipe_cases(recipe, registry.get("cavity"))) == 25
+    with pytest.raises(InputError, match="say how many"):
+        generate(cavities(subset="driven", cases=None), "never.h5")
+    with pytest.raises(InputError, match="cannot be joined"):
+        generate(cavities(subset="driven+geo"), "never.h5")

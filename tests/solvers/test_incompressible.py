@@ -465,7 +465,7 @@ def small(**options: Any) -> Incompressible:
 def test_similar_flows_have_similar_frames() -> None:
     """Equal Reynolds numbers: lengths, speeds and densities only scale the answer."""
     first = small().run([cavity_case()], np.array([0.0, 1.0, 2.0]))
-    other = cavity_case(u_top=0.5, length=4.0, rho=2.0, mu=5e-3 * 0.5 * 4.0 * 2.0)
+    other = cavity_case(u_top=0.5, width=4.0, height=4.0, rho=2.0, mu=5e-3 * 0.5 * 4.0 * 2.0)
     second = small().run([other], np.array([0.0, 8.0, 16.0]))
     np.testing.assert_allclose(second.u, 0.5 * first.u, atol=1e-12)
     np.testing.assert_allclose(second.p, 2.0 * 0.25 * first.p, atol=1e-12)

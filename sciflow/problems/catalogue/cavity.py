@@ -16,6 +16,7 @@ from sciflow.problems import (
     div,
     dot,
     grad,
+    grid,
     laplacian,
     ramp,
     sampled,
@@ -26,15 +27,16 @@ velocity = Field("velocity", components=("u", "v"), unit="m/s")(t, x, y)
 p = Field("p", unit="Pa", long_name="pressure")(t, x, y)
 
 u_top = Parameter("u_top", 1.0, unit="m/s", description="reference speed of the lid")
-length = Parameter("length", 1.0, unit="m", description="side of the cavity")
+width = Parameter("width", 1.0, unit="m", description="width of the cavity")
+height = Parameter("height", 1.0, unit="m", description="height of the cavity")
 rho = Parameter("rho", 1.0, unit="kg/m^3", description="density")
 mu = Parameter("mu", 1e-2, 5e-4, 1e-2, scale="log", unit="Pa*s", description="dynamic viscosity")
 
 a1, a2 = (Parameter(f"lid_amplitude_{i}", 0.0, unit="") for i in (1, 2))
-period1, period2 = (Parameter(f"lid_period_{i}", 5.0, unit="", description="in length / u_top") for i in (1, 2))
+period1, period2 = (Parameter(f"lid_period_{i}", 5.0, unit="", description="in width / u_top") for i in (1, 2))
 phase1, phase2 = (Parameter(f"lid_phase_{i}", 0.0, unit="") for i in (1, 2))
 
-turnover = t * u_top / length  # time in units in which the lid moves by one side
+turnover = t * u_top / width  # time in units in which the lid crosses the cavity
 waves = a1 * sin(2 * pi * turnover / period1 + phase1) + a2 * sin(2 * pi * turnover / period2 + phase2)
 lid = Signal(
     "lid",
@@ -44,16 +46,22 @@ lid = Signal(
     long_name="speed of the lid",
 )(t)
 
+_BASE_BOX: dict[str, list[float]] = {"width": [0.01], "height": [0.01]}
+_BASE_FLUID: dict[str, list[float]] = {"rho": [1], "mu": [1e-5]}
+_SIDES = [0.01, 0.02, 0.03, 0.04, 0.05]
+
 problem = Problem(
     name="cavity",
     title="Lid-driven cavity",
-    reference="Ghia, Ghia and Shin (1982), J. Comput. Phys. 48, 387-411; "
+    reference="Luo et al. (2023), CFDBench, arXiv:2310.05963 (subsets prop, bc, geo); "
+    "Ghia, Ghia and Shin (1982), J. Comput. Phys. 48, 387-411; "
     "Botella and Peyret (1998), Comput. Fluids 27, 421-433",
     fields=[velocity, p],
-    parameters=[u_top, length, rho, mu],
+    parameters=[u_top, width, height, rho, mu],
     signals=[lid],
-    scales={x: length, y: length, t: length / u_top, velocity: u_top, p: rho * u_top**2},
-    domain=Box(x=(0, length), y=(0, length)),
+    scales={x: width, y: width, t: width / u_top, velocity: u_top, p: rho * u_top**2},
+    numbers={"Re": rho * u_top * width / mu},
+    domain=Box(x=(0, width), y=(0, height)),
     time=(0, 20),
     evolution={velocity: -dot(velocity, grad)(velocity) - grad(p) / rho + mu / rho * laplacian(velocity)},
     constraints={p: Eq(div(velocity), 0)},
@@ -65,6 +73,12 @@ problem = Problem(
     conserves=[conservation("mass", rho, rho * velocity)],
     characteristic={x: velocity[0], y: velocity[1]},
     subsets={
+        # CFDBench (arXiv:2310.05963), 159 cases about the base case of Re 10,000.
+        "prop": grid(
+            rho=[0.1, 0.5, *range(1, 11)], mu=[1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2], **_BASE_BOX, u_top=[10]
+        ),
+        "bc": grid(u_top=range(1, 51), **_BASE_BOX, **_BASE_FLUID),
+        "geo": grid(height=_SIDES, width=_SIDES, **_BASE_FLUID, u_top=[10]),
         # Re 100 to 2000 at the defaults; the lid's speed varies in time, so that the family has no single parameter.
         "driven": sampled(
             mu=(5e-4, 1e-2, "log"),

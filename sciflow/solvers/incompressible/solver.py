@@ -11,7 +11,7 @@ import numpy as np
 
 from sciflow.core.errors import InputError, SciflowError
 from sciflow.solvers.assemble import assemble
-from sciflow.solvers.base import Grid, ReferenceSolver, check_times, jax_device, resolution_of, shared_bounds
+from sciflow.solvers.base import Grid, ReferenceSolver, cell_grid, jax_device, resolution_of, times_by_case
 from sciflow.solvers.incompressible import cases as setup
 from sciflow.solvers.incompressible.cases import Units
 from sciflow.solvers.incompressible.frames import Frame
@@ -40,7 +40,8 @@ class Incompressible(ReferenceSolver):
     Second order in space and time; the divergence is round-off. Frames are resampled by cubic splines to `resolution`
     uniform cells, or to means over them where the grid is finer. A case starts at the first of the times from the
     problem's initial velocity (rest, if it declares none) or from given frames, which are made divergence-free. All
-    cases share one compiled program; a CPU takes them one after the other, a GPU in batches.
+    cases share one compiled program; a CPU takes them one after the other, a GPU those in batches whose frames are at
+    equal times in units of length over speed.
 
     Args:
         convection: ``"central"`` conserves energy and suits Re up to 1000; ``"quick"`` is upwind-biased and better
@@ -60,6 +61,7 @@ class Incompressible(ReferenceSolver):
     """
 
     name = "incompressible"
+    varied = True
 
     def __init__(
         self,
@@ -95,28 +97,26 @@ class Incompressible(ReferenceSolver):
         return reason_against(problem)
 
     def grid(self, cases: Sequence[Case]) -> Grid:
-        axes = {
-            axis: low + (high - low) * (np.arange(cells) + 0.5) / cells
-            for (axis, (low, high)), cells in zip(
-                shared_bounds(self.problem, cases).items(), self.resolution, strict=True
-            )
-        }
-        return Grid(axes, "cells")
+        return cell_grid(self.problem, cases, self.resolution)
 
     def run(
         self, cases: Sequence[Case], times: np.ndarray, initial: Mapping[str, np.ndarray] | None = None
     ) -> xr.Dataset:
-        times = check_times(times)
-        starts = self._starts(cases, float(times[0]), initial)
+        rows = times_by_case(times, len(cases))
+        starts = self._starts(cases, rows[:, 0], initial)
         units = [setup.units_of(self.problem, self._momentum, case) for case in cases]
-        longest = [self._longest_step(*item, times) for item in zip(cases, units, starts, strict=True)]
+        longest = [self._longest_step(*item) for item in zip(cases, units, starts, rows, strict=True)]
         device = jax_device(self.device)
         with jax.enable_x64(self.precision == "float64"), jax.default_device(device):
-            together = (device.platform if device else jax.default_backend()) != "cpu"
-            plans = [self._plan(times, min(longest) if together else step) for step in longest]
+            own = np.array([unit.time for unit in units])
+            alike = bool(np.allclose(rows / own[:, None], rows[0] / own[0], rtol=1e-12))
+            together = alike and (device.platform if device else jax.default_backend()) != "cpu"
+            if together:
+                longest = list(min(np.array(longest) / own) * own)
+            plans = [self._plan(row, step) for row, step in zip(rows, longest, strict=True)]
             arrays = [
-                unit.arrays(self.problem, case, dt, float(times[0]), self._dtype)
-                for case, unit, (dt, _) in zip(cases, units, plans, strict=True)
+                unit.arrays(self.problem, case, dt, float(row[0]), self._dtype)
+                for case, unit, row, (dt, _) in zip(cases, units, rows, plans, strict=True)
             ]
             steps = [counts for _, counts in plans]
             stored = initial is not None
@@ -126,8 +126,8 @@ class Incompressible(ReferenceSolver):
                 if together
                 else program.run(arrays, starts, steps, stored)
             )
-        self._check_finite(cases, times, [dt for dt, _ in plans], solved)
-        return self._dataset(cases, units, times, solved)
+        self._check_finite(cases, rows, [dt for dt, _ in plans], solved)
+        return self._dataset(cases, units, rows, solved)
 
     def steady(self, cases: Sequence[Case], *, rate: float = 1e-6, longest: float = 1000.0) -> xr.Dataset:
         """March each case to its steady state, from the problem's initial velocity at time 0.
@@ -144,7 +144,7 @@ class Incompressible(ReferenceSolver):
         Raises:
             SciflowError: no steady state was reached.
         """
-        starts = self._starts(cases, 0.0, None)
+        starts = self._starts(cases, np.zeros(len(cases)), None)
         units = [setup.units_of(self.problem, self._momentum, case) for case in cases]
         with jax.enable_x64(self.precision == "float64"), jax.default_device(jax_device(self.device)):
             found = [self._settle(*item, rate, longest) for item in zip(cases, units, starts, strict=True)]
@@ -171,22 +171,25 @@ class Incompressible(ReferenceSolver):
         )
 
     def _starts(
-        self, cases: Sequence[Case], time: float, initial: Mapping[str, np.ndarray] | None
+        self, cases: Sequence[Case], times: np.ndarray, initial: Mapping[str, np.ndarray] | None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Velocities (v, u) of each case in m/s: at stored cells if frames are given, else at the faces of the grid."""
         u, v = self._momentum.velocity
         if initial is not None:
-            given = initial_fields(self.problem, cases, self.grid(cases), time, initial)
+            given = initial_fields(self.problem, cases, self.grid(cases), float(times[0]), initial)
             return list(zip(given[v], given[u], strict=True))
-        bounds = shared_bounds(self.problem, cases)
-        (x, (x0, x1)), (y, (y0, y1)) = bounds.items()
-        grid = self.staggered
+        return [self._start(case, float(time)) for case, time in zip(cases, times, strict=True)]
+
+    def _start(self, case: Case, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Velocities (v, u) that the problem declares, at the faces of the grid."""
+        (x, (x0, x1)), (y, (y0, y1)) = self.problem.bounds(case.parameters).items()
+        grid, fields = self.staggered, []
+        u, v = self._momentum.velocity
         places = {v: (grid.x.centres, grid.y.faces[1:-1]), u: (grid.x.faces[1:-1], grid.y.centres)}
-        fields = {}
         for name, (xs, ys) in places.items():
             lines = Grid({x: x0 + (x1 - x0) * xs, y: y0 + (y1 - y0) * ys}, "nodes")
-            fields[name] = initial_fields(self.problem, cases, lines, time)[name]
-        return list(zip(fields[v], fields[u], strict=True))
+            fields.append(initial_fields(self.problem, [case], lines, time)[name][0])
+        return fields[0], fields[1]
 
     def _longest_step(self, case: Case, unit: Units, start: tuple[np.ndarray, np.ndarray], times: np.ndarray) -> float:
         """Seconds that a step may take."""
@@ -204,8 +207,8 @@ class Incompressible(ReferenceSolver):
         dt, steps = setup.whole_steps(times, longest)
         return dt, np.concatenate([[0], steps])
 
-    def _check_finite(self, cases: Sequence[Case], times: np.ndarray, steps: list[float], solved: list[Frame]) -> None:
-        for case, dt, frame in zip(cases, steps, solved, strict=True):
+    def _check_finite(self, cases: Sequence[Case], rows: np.ndarray, steps: list[float], solved: list[Frame]) -> None:
+        for case, times, dt, frame in zip(cases, rows, steps, solved, strict=True):
             finite = np.isfinite(frame.u).all(axis=(1, 2)) & np.isfinite(frame.v).all(axis=(1, 2))
             if not finite.all():
                 raise SciflowError(
