@@ -10,9 +10,19 @@ from sciflow.problems import names
 from sciflow.testing import check_model, check_problem
 
 # The checks are about wiring, not about capacity.
-SMALL: dict[str, dict[str, int]] = {
+SMALL: dict[str, dict[str, float]] = {
+    "auto-deeponet": {"depth": 4},
+    "auto-deeponet-cnn": {"channels": 8, "width": 32, "depth": 2},
+    "auto-edeeponet": {"depth": 4},
+    "auto-ffn": {"width": 48, "depth": 4},
+    "cfdbench-deeponet": {"depth": 4},
+    "cfdbench-ffn": {"depth": 4},
+    "cfdbench-fno": {"width": 8, "modes": 4},
+    "cfdbench-resnet": {"hidden": 8, "blocks": 1, "dropout": 0.0},
+    "cfdbench-unet": {"width": 8, "depth": 2},
     "deeponet": {"width": 32, "latent": 16, "sensors": 8},
     "fno": {"width": 8, "modes": 4},
+    "local-fno": {"width": 8, "modes": 4, "layers": 2},
     "neuralop-fno": {"width": 8, "modes": 4},
     "pod-deeponet": {"rank": 8, "width": 32, "sensors": 8},
     "unet": {"width": 8},
@@ -28,13 +38,16 @@ def test_problem(name: str) -> None:
     "sizes",
     [
         Sizes(fields=1, dims=1, parameters=1, periodic=(True,)),
-        Sizes(fields=3, dims=2, parameters=2, signals=1, mask=True),
-        Sizes(fields=2, dims=2, parameters=1, frames_in=2, frames_out=2, periodic=(True, True)),
+        Sizes(fields=3, dims=2, parameters=2, signals=1, mask=True, grid=(12, 16)),
+        Sizes(
+            fields=2, dims=2, parameters=1, frames_in=2, frames_out=2, periodic=(True, True), inputs=1, grid=(12, 16)
+        ),
         Sizes(fields=1, dims=3, parameters=1, periodic=(True, True, False)),
         Sizes(fields=1, dims=2, frames_in=0, inputs=1),
         Sizes(fields=1, dims=1, parameters=2, frames_in=0),
+        Sizes(fields=2, dims=2, parameters=2, signals=1, frames_in=0, mask=True, grid=(12, 16)),
     ],
-    ids=["1-D", "2-D walls", "2-D periodic", "3-D", "map", "parametric"],
+    ids=["1-D", "2-D walls", "2-D periodic", "3-D", "map", "parametric", "2-D parametric"],
 )
 @pytest.mark.parametrize("name", networks.names())
 def test_network(name: str, sizes: Sizes) -> None:
@@ -43,4 +56,6 @@ def test_network(name: str, sizes: Sizes) -> None:
     requires = networks.get(name).requires
     if requires.objection(sizes):
         pytest.skip(requires.objection(sizes))
-    check_model(name, sizes, **SMALL.get(name, {}))
+    # These see rows and columns in units of 100 points.
+    shape = (24, 32) if name in ("auto-deeponet", "auto-edeeponet") else sizes.grid or None
+    check_model(name, sizes, shape, **SMALL.get(name, {}))

@@ -97,7 +97,8 @@ class CoarseSolver(Baseline):
         for members in groups.values():
             chosen = [cases[index] for index in members]
             own = {name: values[members] for name, values in given.items()}
-            solved = self._solve(engine, chosen, moments[members[0]], own, query.context, fields)
+            ours = positions(query.context, members[0], engine.problem.bounds(chosen[0].parameters))
+            solved = self._solve(engine, chosen, moments[members[0]], own, ours, query.context, fields)
             out[members] = solved[:, -query.steps :]
         return Forecast(forecast_fields(out, query, fields))
 
@@ -131,13 +132,13 @@ class CoarseSolver(Baseline):
         cases: list[Case],
         moments: np.ndarray,
         given: dict[str, np.ndarray],
+        ours: dict[str, np.ndarray],
         context: xr.Dataset,
         fields: Sequence[str],
     ) -> np.ndarray:
-        """Frames [case, time, C, *S] on the context's grid, from fields [case, *S] by name."""
+        """Frames [case, time, C, *S] at the points `ours` of the context, from fields [case, *S] by name."""
         problem = engine.problem
         grid = engine.grid(cases)
-        ours = {axis: np.asarray(context[axis].values, np.float64) for axis in SPACE if axis in context.dims}
         cells = grid.kind == "cells" and context.attrs.get("grid") == "cells"
         there, known, back = [], [], []
         for axis, points in ours.items():
@@ -167,6 +168,16 @@ class CoarseSolver(Baseline):
             options = {"precision": self.precision, **self.options}
             self._engines[problem, resolution] = build(problem, resolution, solver=self.solver, **options)
         return self._engines[problem, resolution]
+
+
+def positions(context: xr.Dataset, index: int, bounds: dict[str, tuple[float, float]]) -> dict[str, np.ndarray]:
+    """Points along each axis in metres, of one case; those of boundary data lie on the boundary."""
+    places = {}
+    for axis in space_of(context):
+        own = f"{axis}_of_case"
+        points = np.asarray(context[own].values[index] if own in context.coords else context[axis].values, np.float64)
+        places[axis] = np.clip(points, *bounds[axis]) if "known" in context else points
+    return places
 
 
 def autonomous(problem: Problem) -> bool:

@@ -7,9 +7,14 @@ from typing import Annotated
 
 import typer
 
+from sciflow.cli import refine, transfer
 from sciflow.cli.output import Overrides, case_progress, show_table
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command("refine")(refine.refine)
+app.command("import")(transfer.import_data)
+app.command("export")(transfer.export_data)
+app.command("download")(transfer.download_data)
 File = Annotated[Path, typer.Argument(help="An HDF5 data set.")]
 
 

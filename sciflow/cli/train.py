@@ -19,6 +19,7 @@ def train(
     file: Annotated[Path, typer.Argument(help="An HDF5 data set.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the trained model.")],
     split: Split = None,
+    fields: Annotated[str | None, typer.Option(help="Train on these fields alone, as in u,v.")] = None,
     overrides: Overrides = None,
     log: Annotated[
         list[str] | None,
@@ -33,7 +34,8 @@ def train(
     from sciflow.training import Surrogate, open_logger
 
     surrogate = Surrogate(model, **parse_values(overrides))
-    parts = open_dataset(file).split(split)
+    dataset = open_dataset(file)
+    parts = (dataset if fields is None else dataset.with_fields(fields.split(","))).split(split)
     _require(parts, "train")
     unfinished = require_writable(out) / "unfinished"
     chosen = [open_logger(name, out / "logs") for name in log or []]

@@ -27,18 +27,21 @@ class Query:
     Attributes:
         context: dims (case, time, \\*space), the T_in start frames of every field in physical units. Input fields are
             variables (case, \\*space) with the attribute ``role="input"``. Case parameters and signal coefficients are
-            coordinates on ``case``; a static ``mask`` (True = fluid) is there if the problem has one; space coordinates
-            in tensor order (z, y, x); no time coordinate.
+            coordinates on ``case``; a static ``mask`` (True = fluid) is there if the problem has one, and ``known``
+            (True = boundary data) if some cells are given at all times; space coordinates in tensor order (z, y, x);
+            no time coordinate.
         context_times: (case, T_in) float64, seconds.
         times: (case, T_out) float64, seconds: the frames asked for.
         signals: name -> (case, T_in + T_out), values of time-dependent boundary data at ``context_times``, then at
             ``times``.
         observations: dims (case, point), values at scattered points: one variable for each field, which may carry
             noise, and one for each coordinate (``x``, ``y``, ... and, unless the problem is steady, ``t``).
+        known: dims (case, time, \\*space), every field at ``times``: boundary data where they are given, NaN elsewhere.
+            A forecast that steps through time puts them into each of its frames; these cells are never scored.
 
     Raises:
-        InputError: the parts disagree in their number of cases or frames, or the observations lack a field or
-            coordinate or hold NaN.
+        InputError: the parts disagree in their fields, cases or frames, or the observations lack a coordinate or hold
+            NaN.
     """
 
     context: xr.Dataset
@@ -46,6 +49,7 @@ class Query:
     times: np.ndarray
     signals: dict[str, np.ndarray] = field(default_factory=dict)
     observations: xr.Dataset | None = None
+    known: xr.Dataset | None = None
 
     def __post_init__(self) -> None:
         sizes = self.context.sizes
@@ -69,6 +73,8 @@ class Query:
                 )
         if self.observations is not None:
             _require_observations(self.observations, self.context)
+        if self.known is not None:
+            _require_known(self.known, self.context, self.steps)
 
     @property
     def cases(self) -> int:
@@ -79,6 +85,20 @@ class Query:
     def steps(self) -> int:
         """T_out, the number of frames asked for."""
         return int(self.times.shape[1])
+
+
+def _require_known(known: xr.Dataset, context: xr.Dataset, steps: int) -> None:
+    """Raise unless known values have the fields, cases and grid of a context, and the frames asked for."""
+    for name, values in context.data_vars.items():
+        if "time" not in values.dims:
+            continue
+        if name not in known:
+            raise InputError(f"The known values of a query lack the field '{name}'; give NaN where it is not known.")
+        expected = {**values.sizes, "time": steps}
+        if dict(known[name].sizes) != expected:
+            raise InputError(
+                f"The known values of the field '{name}' have the sizes {dict(known[name].sizes)}, not {expected}."
+            )
 
 
 def _require_observations(observations: xr.Dataset, context: xr.Dataset) -> None:

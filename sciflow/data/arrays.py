@@ -32,6 +32,7 @@ def from_arrays(
     periodic: Sequence[str] = (),
     grid: str = "nodes",
     mask: ArrayLike | None = None,
+    known: ArrayLike | None = None,
     signals: Mapping[str, ArrayLike] | None = None,
     inputs: Mapping[str, ArrayLike] | None = None,
     steady: bool = False,
@@ -53,6 +54,7 @@ def from_arrays(
         periodic: names of the periodic axes.
         grid: "nodes" or "cells" (values at the centres of cells).
         mask: True = fluid, (\\*space) or (case, \\*space); solid cells are set to 0.
+        known: True = boundary data that are given at all times and never scored, (\\*space) or (case, \\*space).
         signals: boundary data by name: (case, time), or (time,) for all cases.
         inputs: known fields that do not depend on time, by name: (case, \\*space), or (\\*space) for all cases.
         steady: the fields have no time axis, [case, (z,) (y,) x]; they become the one frame of each case, at time 0
@@ -83,6 +85,8 @@ def from_arrays(
     _add_inputs(data, inputs or {})
     if mask is not None:
         data["mask"] = _on_grid(data, "mask", mask, "mask")
+    if known is not None:
+        data["known"] = _on_grid(data, "known", known, "known")
     data.attrs.setdefault("grid", grid)
     if periodic or "periodic" not in data.attrs:
         data.attrs["periodic"] = ",".join(periodic)
@@ -177,7 +181,7 @@ def _from_xarray(given: xr.Dataset | xr.DataArray, steady: bool) -> xr.Dataset:
 def _role(variable: xr.DataArray) -> str:
     """What a variable without a role is, by its dimensions."""
     if variable.dtype == bool:
-        return "mask"
+        return "known" if variable.name == "known" else "mask"
     if "time" not in variable.dims:
         return "input"
     return "field" if any(axis in variable.dims for axis in SPACE) else "signal"
@@ -225,7 +229,7 @@ def _add_inputs(data: xr.Dataset, given: Mapping[str, ArrayLike]) -> None:
 def _on_grid(
     data: xr.Dataset, what: str, given: ArrayLike, role: str
 ) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
-    """A mask or an input: values at every point, for all cases or for each."""
+    """A mask, known cells or an input: values at every point, for all cases or for each."""
     values, space = np.asarray(given), space_of(data)
     grid = tuple(data.sizes[axis] for axis in space)
     if values.shape not in (grid, (data.sizes["case"], *grid)):
@@ -236,7 +240,7 @@ def _on_grid(
         )
     if role == "input" and values.dtype.kind not in "fiu":
         raise InputError(f"The {what} holds {values.dtype}; expected real numbers.")
-    kind = bool if role == "mask" else values.dtype if values.dtype.kind == "f" else np.float32
+    kind = bool if role != "input" else values.dtype if values.dtype.kind == "f" else np.float32
     return (("case",) if values.ndim > len(space) else ()) + space, values.astype(kind), {"role": role}
 
 

@@ -58,7 +58,10 @@ def _incomplete(dataset: Dataset) -> Iterator[str]:
         missing = missing_names(dataset.problem, dataset.fields, dataset.parameters, dataset.inputs)
     except UnknownNameError:  # a problem of a package that is not installed here
         return
+    absent = [f"field '{name}'" for name in str(dataset.attrs.get("absent", "")).split()]  # so says the importer
     for item in missing:
+        if item in absent:
+            continue
         yield f"The {item} of the problem '{dataset.problem}' is missing."
 
 

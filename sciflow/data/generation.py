@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +16,7 @@ import numpy as np
 
 from sciflow.core.errors import InputError, near
 from sciflow.core.hashing import canonical
-from sciflow.data import splits
+from sciflow.data import paper_splits, splits
 from sciflow.data.padding import pad
 from sciflow.data.reader import Dataset, open_dataset
 from sciflow.data.recipe import Recipe, SplitRecipe
@@ -57,6 +58,9 @@ def generate(
 
     Raises:
         InputError: the recipe cannot be used, or the file cannot be written.
+
+    Splits that the chosen cases do not allow, such as that of a list which `overrides` leave out, are not drawn; a
+    warning names them.
     """
     recipe = Recipe.load(recipe, list(overrides))
     problem = registry.get(recipe.problem)
@@ -76,11 +80,20 @@ def generate(
         _solved(recipe, problem, batches, workers, _Form.of(recipe, problem, cases, only)), attrs, progress, len(cases)
     )
 
-    def drawn(dataset: Dataset) -> dict[str, splits.Split]:
-        return {name: draw(dataset, wanted) for name, wanted in recipe.splits.items()}
-
-    wanted = drawn if only is None else None
+    wanted = partial(_drawn, recipe) if only is None else None
     return open_dataset(write(path, solved, attrs=attrs, dtype=recipe.dtype, splits=wanted))
+
+
+def _drawn(recipe: Recipe, dataset: Dataset) -> dict[str, splits.Split]:
+    """The splits of a recipe that its cases allow."""
+    found = {}
+    for name, wanted in recipe.splits.items():
+        try:
+            found[name] = draw(dataset, wanted)
+        except splits.CannotSplit as error:
+            message = f"Recipe '{recipe.name}': the split '{name}' is left out, as its cases do not allow it. {error}"
+            warnings.warn(message, UserWarning, stacklevel=3)
+    return found
 
 
 @dataclass(frozen=True)
@@ -136,6 +149,12 @@ def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:
         return splits.extrapolate(
             dataset, wanted.parameter, fraction=wanted.fraction, side=wanted.side, seed=wanted.seed
         )
+    if wanted.kind == "outermost":
+        return splits.outermost(dataset, wanted.parameters, fraction=wanted.fraction, seed=wanted.seed)
+    if wanted.kind == "deduplicated":
+        return splits.deduplicated(dataset, wanted.fractions, seed=wanted.seed, subsets=wanted.subsets)
+    if wanted.kind == "paper":
+        return paper_splits.paper(dataset, wanted.subsets, task=wanted.task)
     return splits.random(dataset, wanted.fractions, counts=wanted.counts, seed=wanted.seed, interior=wanted.interior)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from sciflow.core.errors import InputError
 from sciflow.data.moments import Moments
 from sciflow.data.reader import Dataset
 
+# Of the case parameters in CFDBench, what is taken off and what the rest is divided by.
+_PUBLISHED = {"rho": (5.0, 4.0), "mu": (0.00238, 0.005), "u_top": (25.0, 50.0), "u_in": (25.0, 50.0)}
 _CONSTANT = 1e-7  # relative spread below which float32 values count as equal
 
 
@@ -32,11 +34,20 @@ class Normaliser(nn.Module):
 
     The numbers are float32 buffers, so they move with the device and are saved in the state dict.
 
+    With ``constants="cfdbench"`` everything stays in physical units, as in the CFDBench benchmark (Luo et al. 2023,
+    arXiv:2310.05963), but for its case parameters and times::
+
+        density:    (rho - 5) / 4            viscosity:  (mu - 0.00238) / 0.005      speed:  u_top / 50 - 0.5, also u_in
+        time:       in frames: divided by the mean time between two of them, which is counted in seconds or in
+                    characteristic times of the case, in whichever it varies less in the training data
+
     Args:
         fields: names of the fields, C.
         parameters: scale ("linear" or "log") by name, P.
         signals: names of the signals, G.
         inputs: names of the input fields, I.
+        constants: "train" or "cfdbench".
+        flow_time: whether times are divided by the characteristic time of their case.
     """
 
     mean: Tensor
@@ -52,9 +63,17 @@ class Normaliser(nn.Module):
     logarithmic: Tensor
 
     def __init__(
-        self, fields: list[str], parameters: dict[str, str], signals: list[str], inputs: Sequence[str] = ()
+        self,
+        fields: list[str],
+        parameters: dict[str, str],
+        signals: list[str],
+        inputs: Sequence[str] = (),
+        *,
+        constants: Literal["train", "cfdbench"] = "train",
+        flow_time: bool = True,
     ) -> None:
         super().__init__()
+        self.constants, self.flow_time = constants, flow_time
         self.fields, self.parameter_scales, self.signal_names = list(fields), dict(parameters), list(signals)
         self.input_names = list(inputs)
         sizes = {"mean": len(fields), "std": len(fields), "std_increment": len(fields), "time_mean": ()}
@@ -69,7 +88,14 @@ class Normaliser(nn.Module):
         self.register_buffer("logarithmic", logarithmic, persistent=False)
 
     @classmethod
-    def fit(cls, dataset: Dataset, *, step: int = 1, frames_in: int = 1) -> Self:
+    def fit(
+        cls,
+        dataset: Dataset,
+        *,
+        step: int = 1,
+        frames_in: int = 1,
+        constants: Literal["train", "cfdbench"] = "train",
+    ) -> Self:
         """Measure the training cases in one pass over the file; about 64 MiB of memory.
 
         Args:
@@ -77,6 +103,7 @@ class Normaliser(nn.Module):
             step: distance between the frames of a window, for increments and time steps.
             frames_in: context frames of the windows. With 0, ``dt`` is the time of a frame: ``time`` divides by the
                 mean of these (1 if that is 0), and one frame for each case is enough.
+            constants: "cfdbench" for the published ones; what is measured then only says which fields count as small.
 
         Raises:
             InputError: no case has ``step + 1`` frames, or an input or a valid frame holds NaN or infinity.
@@ -104,17 +131,20 @@ class Normaliser(nn.Module):
         mean, factor = _input_moments(dataset)
         fitted._set(input_mean=mean, input_factor=factor)
         if frames_in:
-            spacing = (dataset.case_times[:, step:] - dataset.case_times[:, :-step]) / step
+            spacing = dataset.case_times[:, step:] - dataset.case_times[:, :-step]
             average = (spacing / dataset.time_scales()[:, None])[valid[:, step:]].mean()
         else:
             average = np.abs(dataset.case_times / dataset.time_scales()[:, None])[valid].mean() or 1.0
         fitted._set(time_mean=np.asarray(average))
+        if constants == "cfdbench":
+            fitted._take_published(dataset, valid)
         return fitted
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A normaliser of these names; its numbers then come from ``load_state_dict``."""
-        return cls(config["fields"], config["parameters"], config["signals"], config.get("inputs", []))
+        later = {name: config[name] for name in ("constants", "flow_time") if name in config}
+        return cls(config["fields"], config["parameters"], config["signals"], config.get("inputs", []), **later)
 
     def config(self) -> dict[str, Any]:
         """Names and scales, as JSON values."""
@@ -123,22 +153,32 @@ class Normaliser(nn.Module):
             "parameters": self.parameter_scales,
             "signals": self.signal_names,
             "inputs": self.input_names,
+            "constants": self.constants,
+            "flow_time": self.flow_time,
         }
 
     def encode(self, x: Tensor, scale: Tensor) -> Tensor:
         """Fields [B, T, C, \\*S] in physical units, with their scales [B, C], to normalised ones."""
+        if self.constants == "cfdbench":
+            return x
         return (x / _like(scale, x) - _channel(self.mean, x)) / _channel(self.std, x)
 
     def decode(self, z: Tensor, scale: Tensor) -> Tensor:
         """The inverse of `encode`."""
+        if self.constants == "cfdbench":
+            return z
         return (z * _channel(self.std, z) + _channel(self.mean, z)) * _like(scale, z)
 
     def encode_increment(self, d: Tensor, scale: Tensor) -> Tensor:
         """Differences [B, T, C, \\*S] between frames one step apart to normalised ones."""
+        if self.constants == "cfdbench":
+            return d
         return d / _like(scale, d) / _channel(self.std_increment, d)
 
     def decode_increment(self, z: Tensor, scale: Tensor) -> Tensor:
         """The inverse of `encode_increment`."""
+        if self.constants == "cfdbench":
+            return z
         return z * _channel(self.std_increment, z) * _like(scale, z)
 
     def parameters(self, recurse: Any = True) -> Any:
@@ -158,7 +198,24 @@ class Normaliser(nn.Module):
 
     def time(self, dt: Tensor, time_scale: Tensor) -> Tensor:
         """Time steps, or times, [B] in seconds, with characteristic times [B], to multiples of the mean in training."""
-        return dt / time_scale / self.time_mean
+        return (dt / time_scale if self.flow_time else dt) / self.time_mean
+
+    def _take_published(self, dataset: Dataset, valid: np.ndarray) -> None:
+        """Replace what was measured of parameters, signals, inputs and times by the constants of CFDBench."""
+        self.constants = "cfdbench"
+        self.parameter_scales = dict.fromkeys(self.parameter_scales, "linear")
+        self.logarithmic.fill_(False)
+        known = [_PUBLISHED.get(name, (0.0, 1.0)) for name in self.parameter_scales]
+        mean, width = np.array(known, np.float64).reshape(-1, 2).T
+        self._set(parameter_mean=mean, parameter_factor=1 / width)
+        for kind, names in (("signal", self.signal_names), ("input", self.input_names)):
+            self._set(**{f"{kind}_mean": np.zeros(len(names)), f"{kind}_factor": np.ones(len(names))})
+        gaps = np.diff(dataset.case_times, axis=1)
+        clocks = [(gaps / unit[:, None])[valid[:, 1:]] for unit in (np.ones(len(gaps)), dataset.time_scales())]
+        if clocks[0].size:
+            spread = [clock.std() / clock.mean() for clock in clocks]
+            self.flow_time = bool(spread[1] < spread[0])
+            self._set(time_mean=clocks[int(self.flow_time)].mean())
 
     def _set(self, **values: np.ndarray) -> None:
         for name, value in values.items():

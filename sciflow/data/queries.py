@@ -29,7 +29,8 @@ def query(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *
 
     Returns:
         A query with cases x starts entries, all starts of a case together. Coordinates on ``case``: parameters,
-        coefficients, scales, ``source_case`` (index into the file) and ``start``.
+        coefficients, scales, ``source_case`` (index into the file) and ``start``. Where cells hold boundary data, the
+        query has their values at the times asked for, and NaN everywhere else.
 
     Raises:
         InputError: a case has too few valid frames, or a number is not positive.
@@ -39,20 +40,22 @@ def query(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *
     position, frames = _places(dataset, starts, offsets)
     times = dataset.case_times[position[:, None], frames]
     header = dataset.header
-    if "mask" in header:
-        mask = header["mask"].variable  # without its coordinates, which count the cases of the data set
-        context["mask"] = mask.isel(case=position) if "case" in mask.dims else mask
+    for name in ("mask", "known"):
+        if name in header:
+            cells = header[name].variable  # without its coordinates, which count the cases of the data set
+            context[name] = cells.isel(case=position) if "case" in cells.dims else cells
     if dataset.inputs:
         inputs = dataset.input_values()[position]
         for channel, name in enumerate(dataset.inputs):
             attrs = dict(dataset.source.specs[name].attrs)
             context[name] = (("case", *dataset.space), inputs[:, channel], attrs)
     signals = {name: dataset.signal_values(name)[position[:, None], frames, 0] for name in dataset.signals}
-    return Query(context, times[:, :frames_in], times[:, frames_in:], signals)
+    known = _known(dataset, starts, offsets[frames_in:]) if dataset.has_known else None
+    return Query(context, times[:, :frames_in], times[:, frames_in:], signals, known=known)
 
 
-def later_frames(dataset: Dataset, frames_in: int) -> Query:
-    """Ask for all frames after the first ``frames_in`` ones of every case.
+def later_frames(dataset: Dataset, frames_in: int, *, step: int = 1) -> Query:
+    """Ask for all frames after the first ``frames_in`` ones of every case, or for every ``step``-th of them.
 
     Raises:
         InputError: the cases have different numbers of valid frames, or no more than ``frames_in``.
@@ -64,11 +67,12 @@ def later_frames(dataset: Dataset, frames_in: int) -> Query:
             f"The cases have different numbers of valid frames ({listed}), so there is no forecast of all of them to "
             "their ends; select cases of equal length, or ask for a number of steps with sciflow.data.query."
         )
-    if lengths[0] <= frames_in:
+    frames = (lengths[0] - 1) // step + 1
+    if frames <= frames_in:
         raise InputError(
             f"The cases have {lengths[0]} valid frames; {frames_in} context frames leave none to forecast."
         )
-    return query(dataset, [0], frames_in, lengths[0] - frames_in)
+    return query(dataset, [0], frames_in, frames - frames_in, step=step)
 
 
 def truth(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *, step: int = 1) -> xr.Dataset:
@@ -105,6 +109,18 @@ def _places(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> tup
     return position, np.tile(np.asarray(starts), len(dataset))[:, None] + offsets
 
 
+def _known(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.Dataset:
+    """Fields at ``starts`` + ``offsets`` where they are known boundary data, NaN everywhere else."""
+    frames, cells = _frames(dataset, starts, offsets), dataset.known_values()
+    assert cells is not None
+    each = cells if len(cells) == 1 else np.repeat(cells, len(starts), axis=0)
+    kept = {}
+    for name in dataset.fields:
+        known = each[:, None] if name in dataset.known_fields else np.zeros_like(each[:, None])
+        kept[name] = (frames[name].dims, np.where(known, frames[name].values, np.nan), frames[name].attrs)
+    return xr.Dataset(kept, {name: dataset.header[name] for name in dataset.space})
+
+
 def _frames(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.Dataset:
     """Fields at ``starts`` + ``offsets`` of every case, with everything about the cases but time."""
     position, frames = _places(dataset, starts, offsets)
@@ -121,8 +137,9 @@ def _frames(dataset: Dataset, starts: Sequence[int], offsets: np.ndarray) -> xr.
     own: dict[str, Any] = {name: header[name] for name in dataset.space}
     skipped = (*(name for name in BOOKKEEPING if name not in dataset.parameters), length_name(header))
     for name, coordinate in header.coords.items():
-        if coordinate.dims == ("case",) and name not in skipped:
-            own[str(name)] = ("case", coordinate.values[position], dict(coordinate.attrs))
+        places = [("case", axis) for axis in dataset.space]  # positions that differ by case
+        if (coordinate.dims == ("case",) and name not in skipped) or coordinate.dims in places:
+            own[str(name)] = (coordinate.dims, coordinate.values[position], dict(coordinate.attrs))
     own["source_case"] = ("case", dataset.cases[position])
     own["start"] = ("case", np.tile(np.asarray(starts), len(dataset)))
     return xr.Dataset(fields, own, dataset.attrs)

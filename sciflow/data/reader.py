@@ -14,6 +14,7 @@ import xarray as xr
 from sciflow.core.errors import InputError, near
 from sciflow.data import schema
 from sciflow.data.digest import combine
+from sciflow.data.selection import checked_cases, checked_fields, named_split, with_fields
 from sciflow.data.source import FileSource, MemorySource, Source
 
 BLOCK_BYTES = 32 * 2**20
@@ -43,8 +44,8 @@ class Dataset:
         >>> data.train.array("u", times=slice(0, 10))   # doctest: +SKIP
     """
 
-    def __init__(self, source: Source, cases: np.ndarray | None = None) -> None:
-        self._source = source
+    def __init__(self, source: Source, cases: np.ndarray | None = None, fields: tuple[str, ...] | None = None) -> None:
+        self._source, self._fields = source, fields
         every = np.arange(len(schema.lengths_of(source.header)))
         self.cases: np.ndarray = every if cases is None else cases
         self._whole = np.array_equal(self.cases, every)
@@ -54,7 +55,7 @@ class Dataset:
     @cached_property
     def fields(self) -> list[str]:
         """Names of the fields, in the order of the channels."""
-        return self._with_role("field")
+        return self._with_role("field") if self._fields is None else list(self._fields)
 
     @cached_property
     def parameters(self) -> list[str]:
@@ -95,6 +96,16 @@ class Dataset:
     def has_mask(self) -> bool:
         """Whether there are solid cells to be told from fluid ones."""
         return "mask" in self._source.header
+
+    @property
+    def has_known(self) -> bool:
+        """Whether there are cells that hold boundary data, which are given at all times and never scored."""
+        return "known" in self._source.header
+
+    @property
+    def known_fields(self) -> list[str]:
+        """The fields whose values are known in these cells, in the order of the channels; none without such cells."""
+        return schema.known_fields_of(self._source.header, self.fields)
 
     @property
     def path(self) -> Path | None:
@@ -182,10 +193,11 @@ class Dataset:
 
     def mask_values(self) -> np.ndarray | None:
         """The mask as booleans (1 or cases, \\*space), True = fluid; None if there is none."""
-        if not self.has_mask:
-            return None
-        values = np.asarray(self.header["mask"].values)
-        return values if "case" in self.header["mask"].dims else values[None]
+        return self._cells("mask")
+
+    def known_values(self) -> np.ndarray | None:
+        """Cells that hold boundary data, booleans (1 or cases, \\*space), True = known; None if there are none."""
+        return self._cells("known")
 
     # --- fields -----------------------------------------------------------------------------------------------------
 
@@ -233,25 +245,22 @@ class Dataset:
         Raises:
             InputError: a field or case is not in the data set.
         """
-        names = self.fields if field is None else [field] if isinstance(field, str) else list(field)
-        for name in names:
-            if name not in self.fields:
-                raise InputError(f"The data set has no field '{name}'.{near(name, self.fields)}")
+        names = self.fields if field is None else checked_fields(field, self.fields)
         chosen = self if cases is None else self.select(cases)
         wanted = range(self.frame_count)[times]
         out = np.full((len(chosen), len(wanted), len(names), *self.shape), np.nan, np.float32)
         for position, (case, length) in enumerate(zip(chosen.cases, chosen.lengths, strict=True)):
-            kept = [place for place, frame in enumerate(wanted) if frame < length]
-            if kept:
-                first, last = min(wanted[kept[0]], wanted[kept[-1]]), max(wanted[kept[0]], wanted[kept[-1]])
-                read = self.frames(int(case), first, last + 1, fields=names)
-                out[position, kept] = read[[wanted[place] - first for place in kept]]
+            kept = np.flatnonzero(np.asarray(wanted) < length)
+            if kept.size:
+                taken = np.asarray(wanted)[kept]
+                first, last = int(taken.min()), int(taken.max())
+                out[position, kept] = self.frames(int(case), first, last + 1, fields=names)[taken - first]
         return out
 
     @cached_property
     def xarray(self) -> xr.Dataset:
         """Everything as an ``xarray.Dataset``; fields of a file are read when they are used."""
-        whole = self._source.lazy()
+        whole = self._source.lazy() if self._fields is None else with_fields(self._source.lazy(), self._fields)
         if self._whole:
             return whole
         part = whole.isel(case=self.cases)
@@ -269,15 +278,15 @@ class Dataset:
         Raises:
             InputError: an index is not in this data set, or there is none.
         """
-        wanted = np.atleast_1d(np.asarray(case_indices))
-        if wanted.size == 0:
-            raise InputError("A selection of cases is empty; give at least one index.")
-        if wanted.dtype.kind not in "iu" or wanted.ndim != 1:
-            raise InputError(f"Cases are selected by integer indices, not by {case_indices!r}.")
-        missing = wanted[~np.isin(wanted, self.cases)]
-        if missing.size:
-            raise InputError(f"The case {int(missing[0])} is not among the {len(self)} cases of this data set.")
-        return Dataset(self._source, wanted.astype(np.int64))
+        return Dataset(self._source, checked_cases(case_indices, self.cases), self._fields)
+
+    def with_fields(self, names: Sequence[str]) -> Dataset:
+        """The same cases with some of the fields, in the order given; nothing is copied.
+
+        Raises:
+            InputError: a field is not in this data set or is named twice, or there is none.
+        """
+        return Dataset(self._source, self.cases, checked_fields(names, self.fields))
 
     @property
     def splits(self) -> dict[str, dict[str, list[int]]]:
@@ -293,13 +302,7 @@ class Dataset:
         Raises:
             InputError: there is no such split.
         """
-        if not self.splits:
-            raise InputError("The data set has no split; draw one with sciflow.data.splits and add it by with_split.")
-        if name is None:
-            name = "default" if "default" in self.splits else next(iter(self.splits))
-        if name not in self.splits:
-            raise InputError(f"The data set has no split '{name}'.{near(name, self.splits)}")
-        parts = {part: np.asarray(cases, np.int64) for part, cases in self.splits[name].items()}
+        parts = {part: np.asarray(cases, np.int64) for part, cases in named_split(self.splits, name).items()}
         parts = {part: cases[np.isin(cases, self.cases)] for part, cases in parts.items()}
         return {part: self.select(cases) for part, cases in parts.items() if cases.size}
 
@@ -323,10 +326,10 @@ class Dataset:
             raise InputError(f"The data set already has another split '{name}'; choose another name.")
         if isinstance(self._source, FileSource):
             self._source.add_split(name, drawn)
-            return Dataset(self._source, self.cases)
+            return Dataset(self._source, self.cases, self._fields)
         data = self._source.lazy().copy()
         data.attrs["splits"] = json.dumps({**self.splits, name: drawn})
-        return Dataset(MemorySource(data), self.cases)
+        return Dataset(MemorySource(data), self.cases, self._fields)
 
     @property
     def train(self) -> Dataset:
@@ -347,9 +350,14 @@ class Dataset:
 
     @property
     def digest(self) -> str:
-        """Hash of the content of these cases: fields, parameters, coordinates; see `sciflow.data.digest`."""
+        """Hash of the content of these cases: fields, parameters, coordinates; see `sciflow.data.digest`.
+
+        That of a view of some fields is the one of all fields, joined with the names of those that are in it.
+        """
         static, cases = self._source.digests()
-        return combine(static, [cases[case] for case in self.cases])
+        chosen = [cases[case] for case in self.cases]
+        viewed = self.fields != self._with_role("field")
+        return combine(static, [*chosen, *(f"field {name}" for name in self.fields)] if viewed else chosen)
 
     @property
     def source(self) -> Source:
@@ -369,10 +377,16 @@ class Dataset:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_source": self._source, "cases": self.cases, "_whole": self._whole}
+        return {name: self.__dict__[name] for name in ("_source", "_fields", "cases", "_whole")}
 
     def _with_role(self, role: str) -> list[str]:
         return [name for name, spec in self._source.specs.items() if spec.attrs.get("role") == role]
+
+    def _cells(self, name: str) -> np.ndarray | None:
+        if name not in self._source.header:
+            return None
+        values = np.asarray(self.header[name].values)
+        return values if "case" in self.header[name].dims else values[None]
 
     def _scale(self, name: str) -> np.ndarray:
         return np.asarray(self.header[name].values, np.float64) if name else np.ones(len(self))

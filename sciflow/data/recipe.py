@@ -48,13 +48,24 @@ class Times(Config):
 
 
 class SplitRecipe(Config):
-    """One named split; see `sciflow.data.splits`."""
+    """One named split; see `sciflow.data.splits` and `sciflow.data.paper_splits`.
 
-    kind: Literal["random", "extrapolate"] = "random"
+    Attributes:
+        kind: "random"; "extrapolate" in a parameter or number; "outermost" in several parameters; "deduplicated", each
+            flow once; "paper", that of CFDBench.
+        parameter, parameters: to extrapolate in.
+        subsets: lists that "paper" and "deduplicated" take their cases from.
+        task: for "paper", whose rounding of part sizes differs by task.
+    """
+
+    kind: Literal["random", "extrapolate", "outermost", "deduplicated", "paper"] = "random"
     counts: dict[str, int] | None = None
     fractions: dict[str, float] | None = None
     interior: tuple[str, ...] = ()
     parameter: str | None = None
+    parameters: tuple[str, ...] = ()
+    subsets: tuple[str, ...] = ()
+    task: Literal["forecast", "parametric"] = "forecast"
     fraction: float = 0.2
     side: Literal["high", "low"] = "high"
     seed: int = 0
@@ -63,6 +74,10 @@ class SplitRecipe(Config):
     def _complete(self) -> SplitRecipe:
         if self.kind == "extrapolate" and self.parameter is None:
             raise ValueError("a split of kind 'extrapolate' needs the parameter to extrapolate in")
+        if self.kind == "outermost" and not self.parameters:
+            raise ValueError("a split of kind 'outermost' needs the parameters to extrapolate in")
+        if self.kind == "paper" and not self.subsets:
+            raise ValueError("a split of kind 'paper' needs subsets, such as [prop, bc]")
         return self
 
 

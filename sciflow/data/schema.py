@@ -9,21 +9,28 @@ role            dimensions                              meaning
 ``field``       (case, time, \\*space)                   what is forecast, physical units, 0 in solid cells
 ``signal``      (case, time)                            known boundary data that depends on time
 ``mask``        (\\*space) or (case, \\*space), bool      True = fluid
+``known``       (\\*space) or (case, \\*space), bool      True = boundary data, known at all times
 ``input``       (\\*space) or (case, \\*space)            known static field, such as a coefficient
 ``boundary``    any, with case                          boundary values and fluxes that the grid does not hold
 ``parameter``   (case), a coordinate                    shown to models; ``scale`` "linear" or "log", ``low``, ``high``
 ``coefficient`` (case), a coordinate                    random coefficients of the signals, not shown to models
+``number``      (case), a coordinate                    dimensionless numbers (Re), not shown to models
 ==============  ======================================  ====================================================
 
-A steady problem has one frame, at time 0. Space coordinates are shared and increase; ``time`` is shared, or
-``time_of_case`` (case, time) where spacing differs. Coordinates on ``case`` may also be ``length`` (valid frames;
+Cells that are ``known`` are fluid in the mask; they are given at every step of a forecast and never scored. The
+attribute ``fields`` ("u,v") of this variable names the fields whose values are known there; without it, all are.
+
+A steady problem has one frame, at time 0. Space coordinates are shared and increase. Where the domain differs by case
+they run from 0 to 1 over it, and ``x_of_case`` (case, x) and so on hold metres. ``time`` is shared, or ``time_of_case``
+(case, time) where spacing differs. Coordinates on ``case`` may also be ``subset`` (CF flags: the list that a case is
+from), ``length`` (valid frames;
 ``valid_frames`` where a parameter is called length), ``seed``, and characteristic scales, which a field names in
 ``scale_coord`` and the data set in ``time_scale_coord``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -35,10 +42,10 @@ SPACE = ("z", "y", "x")
 GRIDS = ("nodes", "cells")
 SCALES = ("linear", "log")
 LARGE = ("field", "input", "boundary")  # roles whose values are not kept in memory
-VARIABLE_ROLES = ("field", "signal", "mask", "input", "boundary")
-COORDINATE_ROLES = ("parameter", "coefficient")
+VARIABLE_ROLES = ("field", "signal", "mask", "known", "input", "boundary")
+COORDINATE_ROLES = ("parameter", "coefficient", "number")
 TIME_OF_CASE = "time_of_case"
-BOOKKEEPING = ("case", "length", "valid_frames", "seed", "source_index")
+BOOKKEEPING = ("case", "length", "valid_frames", "seed", "source_index", "subset")
 
 
 def with_role(data: xr.Dataset, role: str) -> list[str]:
@@ -61,6 +68,14 @@ def length_name(data: xr.Dataset) -> str:
     """The coordinate that holds (or would hold) the number of valid frames of each case."""
     taken = "length" in data.variables and data["length"].attrs.get("role") in COORDINATE_ROLES
     return "valid_frames" if taken else "length"
+
+
+def known_fields_of(data: xr.Dataset, fields: Sequence[str]) -> list[str]:
+    """Those of the fields whose values are known in the cells of the variable ``known``; none without such cells."""
+    if "known" not in data.variables:
+        return []
+    text = data["known"].attrs.get("fields")
+    return [name for name in fields if text is None or name in str(text).split(",")]
 
 
 def lengths_of(data: xr.Dataset) -> np.ndarray:
@@ -177,7 +192,7 @@ def _roles(data: xr.Dataset) -> Iterator[str]:
                     yield f"The signal '{name}' holds NaN or infinity in case {case}."
         elif role == "input" and variable.dtype.kind != "f":
             yield f"The input '{name}' holds {variable.dtype}; expected floating-point numbers."
-        elif role in ("mask", "input") and variable.dims not in (space_of(data), ("case", *space_of(data))):
+        elif role in ("mask", "known", "input") and variable.dims not in (space_of(data), ("case", *space_of(data))):
             yield (
                 f"The {role} '{name}' has the dimensions {variable.dims}; expected {space_of(data)}, "
                 "with 'case' in front where it differs by case."
@@ -218,17 +233,31 @@ def _scales(data: xr.Dataset) -> Iterator[str]:
 
 
 def _masks(data: xr.Dataset) -> Iterator[str]:
-    masks = with_role(data, "mask")
-    if len(masks) > 1:
-        yield f"The data set has the masks {', '.join(masks)}; expected at most one."
-    for name in masks:
-        mask = data[name]
-        if name != "mask":
-            yield f"The mask is called '{name}'; expected 'mask'."
-        if mask.dtype != bool:
-            yield f"The mask '{name}' holds {mask.dtype}; expected booleans, True where there is fluid."
-        elif not mask.any([axis for axis in SPACE if axis in mask.dims]).values.all():
-            yield f"The mask '{name}' leaves a case without any fluid cell."
+    meaning = {"mask": "True where there is fluid", "known": "True where boundary data are given"}
+    for role, meant in meaning.items():
+        found = with_role(data, role)
+        if len(found) > 1:
+            yield f"Several variables have the role '{role}': {', '.join(found)}; expected at most one."
+        for name in found:
+            if name != role:
+                yield f"The variable of the role '{role}' is called '{name}'; expected '{role}'."
+            if data[name].dtype != bool:
+                yield f"The {role} '{name}' holds {data[name].dtype}; expected booleans, {meant}."
+    cells = {role: data[role] for role in meaning if role in data and data[role].dtype == bool}
+    if "mask" in cells and not _somewhere(cells["mask"]):
+        yield "The mask 'mask' leaves a case without any fluid cell."
+    if "known" in cells:
+        if not _somewhere(~cells["known"] & cells.get("mask", True)):
+            yield "The variable 'known' leaves a case without any cell to forecast."
+        named = str(data["known"].attrs.get("fields", "")).split(",")
+        unknown = [name for name in named if name and name not in with_role(data, "field")]
+        if unknown:
+            yield f"The attribute 'fields' of 'known' names '{unknown[0]}', which is no field of the data set."
+
+
+def _somewhere(cells: xr.DataArray) -> bool:
+    """Whether each case has a cell that is True."""
+    return bool(cells.any([axis for axis in SPACE if axis in cells.dims]).all())
 
 
 def _increasing(values: np.ndarray) -> bool:

@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from sciflow.core.errors import InputError, near
+from sciflow.data.schema import with_role
 
 if TYPE_CHECKING:
     from sciflow.data.reader import Dataset
 
 Split = dict[str, list[int]]
 FRACTIONS = {"train": 0.7, "valid": 0.1, "test": 0.2}
+_DEDUPLICATED = {"train": 0.8, "valid": 0.1, "test": 0.1}
+_FLOW = ("parameter", "coefficient")  # roles of the coordinates that determine a case
+
+
+class CannotSplit(InputError):
+    """The cases that are there do not allow the split: they lack a list, do not differ, or are too few."""
 
 
 def random(
@@ -82,11 +89,11 @@ def extrapolate(
     valid: float = 0.1,
     seed: int = 0,
 ) -> Split:
-    """Test cases whose parameter lies strictly outside the range of all others.
+    """Test cases whose parameter lies strictly outside the range of all others; under-resolved cases are left out.
 
     Args:
         dataset: the cases.
-        parameter: name of a case parameter.
+        parameter: name of a case parameter, or of a dimensionless number of the problem such as "Re".
         fraction: share of the cases to test on, those with the most extreme values; cases of equal value stay together.
         threshold: test on all values beyond this one instead (above it for "high", below it for "low").
         side: which end of the parameter's range is tested.
@@ -100,24 +107,134 @@ def extrapolate(
         raise InputError(f"The side of an extrapolation is {side!r}; expected 'high' or 'low'.")
     if not 0 < fraction < 1 or not 0 <= valid < 1:
         raise InputError(f"The shares must lie between 0 and 1; given are fraction={fraction} and valid={valid}.")
+    dataset = _resolved(dataset)
     sign = 1.0 if side == "high" else -1.0
     values = sign * _values(dataset, parameter)
     if threshold is None:
         wanted = max(1, round(fraction * len(values)))
         limit = float(np.sort(values)[-wanted - 1]) if wanted < len(values) else float(values.max())
+        if limit == values.max() > values.min():  # more cases at the end of the range than wanted: all of them
+            limit = float(values[values < limit].max())
     else:
         limit = sign * threshold
     test = values > limit
     if not test.any() or test.all():
-        raise InputError(
+        raise CannotSplit(
             f"The split by '{parameter}' leaves no case for {'testing' if not test.any() else 'training'}; its values "
             f"run from {sign * values.min():g} to {sign * values.max():g}."
         )
+    return _outside(dataset, test, valid, seed)
+
+
+def outermost(
+    dataset: Dataset,
+    parameters: Sequence[str],
+    *,
+    fraction: float = 0.2,
+    valid: float = 0.1,
+    seed: int = 0,
+) -> Split:
+    """Test cases whose parameters, such as those of a geometry, lie farthest from the middle of all cases.
+
+    Distance of a case: the largest over the parameters of |ln(value / median)|, each divided by its largest value over
+    the cases. All cases that are trained on are strictly closer to the middle than those that are tested on.
+    Under-resolved cases are left out.
+
+    Args:
+        dataset: the cases.
+        parameters: names of positive case parameters.
+        fraction: share of those cases to test on whose parameters are not all at the median (in a union of lists most
+            are); cases of equal distance stay together, so that it is met as nearly as they let it.
+        valid: share of the remaining cases for validation, drawn at random; 0 for no such part.
+        seed: for that draw.
+
+    Raises:
+        InputError: a parameter does not exist or is not positive, no parameter varies, or a part would be empty.
+    """
+    if not parameters or not 0 < fraction < 1 or not 0 <= valid < 1:
+        raise InputError(f"The split needs parameters, and shares between 0 and 1, not {fraction=} and {valid=}.")
+    dataset = _resolved(dataset)
+    columns = [_values(dataset, name) for name in parameters]
+    for name, column in zip(parameters, columns, strict=True):
+        if (column <= 0).any():
+            raise InputError(f"The split by the parameter '{name}' needs positive values; it has {column.min():g}.")
+    logs = [np.abs(np.log(column / np.median(column))) for column in columns]
+    spread = [log / log.max() for log in logs if log.max() > 1e-9]
+    if not spread:
+        raise CannotSplit(f"The split by {', '.join(parameters)} needs cases that differ in them.")
+    distance = np.max(spread, axis=0).round(9)
+    varied = distance[distance > 0]
+    wanted = fraction * len(varied)
+    limits = np.unique(distance)[:-1]
+    limit = min(limits, key=lambda level: abs(int((distance > level).sum()) - wanted))
+    return _outside(dataset, distance > limit, valid, seed)
+
+
+def deduplicated(
+    dataset: Dataset, fractions: Mapping[str, float] | None = None, *, seed: int = 0, subsets: Sequence[str] = ()
+) -> Split:
+    """Cases dealt out at random, each flow once: of cases that are equal in all parameters only the first is kept.
+
+    Two cases are the same flow if all case parameters and signal coefficients agree to 1e-9. Flows that are merely
+    similar (one Reynolds number in other units) have other fields in SI units and are different cases.
+
+    Args:
+        dataset: the cases.
+        fractions: share of each part, adding up to 1; by default 0.8 train, 0.1 valid, 0.1 test.
+        seed: the same seed draws the same split.
+        subsets: lists to take cases from; by default all cases.
+
+    Raises:
+        InputError: a part would be empty, or a list is not in the data set.
+    """
+    chosen = np.concatenate(list(members(dataset, subsets).values())) if subsets else dataset.cases
+    part = dataset.select(chosen)
+    names = [name for name in map(str, part.header.coords) if part.header[name].attrs.get("role") in _FLOW]
+    values = np.stack([np.asarray(part.header[name].values, float) for name in names] or [np.arange(len(part))], axis=1)
+    kept: list[int] = []
+    for row in range(len(values)):
+        if not kept or not np.isclose(values[kept], values[row], rtol=1e-9, atol=0.0).all(axis=1).any():
+            kept.append(row)
+    drawn = random(len(kept), fractions or _DEDUPLICATED, seed=seed)
+    return {name: sorted(int(part.cases[kept[index]]) for index in own) for name, own in drawn.items()}
+
+
+def members(dataset: Dataset, subsets: Sequence[str]) -> dict[str, np.ndarray]:
+    """Cases of a data set by the list that they come from.
+
+    Raises:
+        InputError: the data set does not say so, or has no case of a list.
+    """
+    header = dataset.header
+    if "subset" not in header.coords or "flag_meanings" not in header["subset"].attrs:
+        raise InputError("The data set does not say from which subset a case comes; generate it from listed subsets.")
+    names = str(header["subset"].attrs["flag_meanings"]).split()
+    values = np.atleast_1d(header["subset"].attrs.get("flag_values", np.arange(len(names))))
+    flags = dict(zip(names, values, strict=True))
+    found = {}
+    for name in subsets:
+        own = dataset.cases[np.asarray(header["subset"].values) == flags[name]] if name in flags else dataset.cases[:0]
+        if not own.size:
+            raise CannotSplit(f"The data set has no case of the subset '{name}'.{near(name, names)}")
+        found[name] = own
+    return found
+
+
+def _resolved(dataset: Dataset) -> Dataset:
+    """Without cases that the solver marked as under-resolved: extreme ones have no truth to be tested on."""
+    if "resolved" not in dataset.header.coords:
+        return dataset
+    good = np.asarray(dataset.header["resolved"].values, bool)
+    return dataset if good.all() or not good.any() else dataset.select(dataset.cases[good])
+
+
+def _outside(dataset: Dataset, test: np.ndarray, valid: float, seed: int) -> Split:
+    """The cases to test on, and the others dealt out to training and validation."""
     kept = np.random.default_rng(seed).permutation(dataset.cases[~test])
     count = round(valid * len(kept)) if valid == 0 else max(1, round(valid * len(kept)))
     parts = {"train": kept[count:], "valid": kept[:count], "test": dataset.cases[test]}
     if not len(parts["train"]):
-        raise InputError(f"The split by '{parameter}' leaves no case for training; lower valid or fraction.")
+        raise CannotSplit("The split leaves no case for training; lower its fraction, or its share for validation.")
     return {part: sorted(int(case) for case in cases) for part, cases in parts.items() if len(cases)}
 
 
@@ -181,6 +298,9 @@ def _sizes(cases: int, fractions: Mapping[str, float] | None, counts: Mapping[st
 
 
 def _values(dataset: Dataset, parameter: str) -> np.ndarray:
-    if parameter not in dataset.parameters:
-        raise InputError(f"The data set has no parameter '{parameter}'.{near(parameter, dataset.parameters)}")
-    return dataset.parameter_values()[:, dataset.parameters.index(parameter)]
+    """A case parameter, or a dimensionless number that the problem derives from them."""
+    numbers = with_role(dataset.header, "number")
+    if parameter not in dataset.parameters and parameter not in numbers:
+        known = [*dataset.parameters, *numbers]
+        raise InputError(f"The data set has no parameter '{parameter}'.{near(parameter, known)}")
+    return np.asarray(dataset.header[parameter].values, np.float64)

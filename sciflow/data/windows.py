@@ -36,6 +36,7 @@ class Windows(torch_data.Dataset):
     ``parameters``  [B, P]                      case parameters
     ``signals``     [B, T_in + T_out, G]        signals at the frames of x, then of y
     ``mask``        [B, 1, \\*S]                 1 = fluid; all 1 if there is no mask; read-only where cases share it
+    ``known``       [B, C, \\*S]                1 = boundary data, known at all times; 0 if there are none; read-only
     ``dt``          [B]                         time from the last frame of x to the first of y, seconds; the time of
                                                 the first of y if x has no frames
     ``inputs``      [B, I, \\*S]                 fields that do not depend on time
@@ -123,11 +124,11 @@ class Windows(torch_data.Dataset):
         frames = start[:, None] + self._offsets
         x, y = self._frames(position, frames)
         by_case = {name: torch.from_numpy(values[position]) for name, values in self._by_case.items()}
-        mask = self._mask.expand(len(chosen), *self._mask.shape[1:]) if len(self._mask) == 1 else self._mask[position]
         return {
             "x": x,
             "y": y,
-            "mask": mask,
+            "mask": _of_cases(self._mask, position),
+            "known": _of_cases(self._known, position).expand(-1, len(self.dataset.fields), *self.dataset.shape),
             "signals": torch.from_numpy(self._signals[position[:, None], frames]),
             "dt": torch.from_numpy(self._dt[chosen]),
             "inputs": self._inputs(position),
@@ -198,6 +199,15 @@ class Windows(torch_data.Dataset):
         mask = self.dataset.mask_values()
         mask = np.ones((1, *self.dataset.shape)) if mask is None else mask
         return torch.from_numpy(mask[:, None].astype(np.float32))
+
+    @cached_property
+    def _known(self) -> Tensor:
+        """[1 or cases, 1 or C, \\*S]."""
+        cells = self.dataset.known_values()
+        if cells is None:
+            return torch.zeros(1, 1, *self.dataset.shape)
+        named = np.isin(self.dataset.fields, self.dataset.known_fields).reshape(-1, *[1] * len(self.dataset.shape))
+        return torch.from_numpy((cells[:, None] & named).astype(np.float32))
 
     def _inputs(self, position: np.ndarray) -> Tensor:
         """[B, I, \\*S] of the windows at ``position``."""
@@ -287,6 +297,11 @@ class Order(torch_data.Sampler[int]):
             order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
         self.epoch += 1
         return iter(order.tolist())
+
+
+def _of_cases(values: Tensor, position: np.ndarray) -> Tensor:
+    """The entries [B, ...] of the cases at ``position``, from one entry that all share or one for each case."""
+    return values.expand(len(position), *values.shape[1:]) if len(values) == 1 else values[position]
 
 
 def _as_it_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:

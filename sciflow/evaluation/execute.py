@@ -82,17 +82,17 @@ def _fitted(
     log: Sequence[str],
 ) -> Method:
     """The fitted method: loaded if its checkpoint is complete, else fitted and saved."""
-    frames_in = suite.task.asked.frames_in
+    task = suite.task.asked
     cost = read_json(folder / "cost.json")
     if "fit_seconds" in cost:
-        method = build_entry(run.entry, run.seed, frames_in)
+        method = build_entry(run.entry, run.seed, task)
         if (folder / "checkpoint").is_dir():
             return type(method).load(folder / "checkpoint")
         return method.fit(parts["train"], parts.get("valid"))  # cannot be stored: foreign code or a solver
     _write_json(folder / "config.json", _config(run, suite, scored=False))
     _write_json(folder / "environment.json", describe())
     entry, tuning_seconds = _tuned(run, suite, parts)
-    method = build_entry(entry, run.seed, frames_in)
+    method = build_entry(entry, run.seed, task)
     extra = _fit_options(method, folder, write, progress=progress, log=log)
     begin = time.perf_counter()
     with PeakMemory() as memory:
@@ -113,13 +113,13 @@ def _tuned(run: PlannedRun, suite: Suite, parts: dict[str, Dataset]) -> tuple[Me
     entry = run.entry
     if suite.tuning is None or not entry.search:
         return entry, {}
-    frames_in, seed = suite.task.asked.frames_in, suite.seeds[0]
+    task, seed = suite.task.asked, suite.seeds[0]
     shared = digest({name: value for name, value in run.identity.items() if name != "seed"})
     folder = run.folder.parents[1] / "tuning" / shared
 
     def candidate(config: Mapping[str, Any], training: Mapping[str, Any]) -> Method:
         changed = entry.model_copy(update={"config": dict(config), "training": dict(training)})
-        return build_entry(changed, seed, frames_in)
+        return build_entry(changed, seed, task)
 
     setting = (entry.title, entry.config, entry.training, entry.search, suite.tuning)
     found = tune(*setting, parts["train"], parts.get("valid"), folder, candidate)

@@ -15,7 +15,8 @@ import xarray as xr
 from sciflow.core import Forecast, InputError, Method, Query
 from sciflow.evaluation.cost import Stopwatch
 from sciflow.evaluation.horizon import Horizon
-from sciflow.evaluation.scoring import ALL, DEFAULT_METRICS, Scores, frames_of
+from sciflow.evaluation.measures import metrics as registered
+from sciflow.evaluation.scoring import ALL, DEFAULT_METRICS, Scores, frames_of, with_needed
 from sciflow.evaluation.tasks import EvaluationTask, ForecastTask
 
 if TYPE_CHECKING:
@@ -46,20 +47,25 @@ class Evaluation:
     skipped: tuple[tuple[int, int], ...] = ()
 
 
-def starts_of(length: int, frames_in: int, horizon: Horizon) -> list[int]:
+def frames_needed(frames_in: int, steps: int, step: int = 1) -> int:
+    """Frames that a case must have for a forecast of `steps` frames, `step` apart, after `frames_in` context frames."""
+    return (frames_in + steps - 1) * step + 1
+
+
+def starts_of(length: int, frames_in: int, horizon: Horizon, step: int = 1) -> list[int]:
     """Start frames of a case with `length` valid frames: 0, stride, 2 stride, ..."""
-    return list(range(0, length - frames_in - horizon.steps + 1, horizon.stride))
+    return list(range(0, length - frames_needed(frames_in, horizon.steps, step) + 1, horizon.stride))
 
 
 def chunks(
-    dataset: Dataset, frames_in: int, horizon: Horizon, chunk_bytes: int = CHUNK_BYTES
+    dataset: Dataset, frames_in: int, horizon: Horizon, chunk_bytes: int = CHUNK_BYTES, step: int = 1
 ) -> Iterator[tuple[Dataset, list[int]]]:
     """Parts of a data set and their starts, such that queries and truth of a part fit in about `chunk_bytes`."""
     frame = 8 * len(dataset.fields) * int(np.prod(dataset.shape))
     room = max(1, chunk_bytes // (frame * (frames_in + 4 * horizon.steps)))
     groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for case, length in zip(dataset.cases, dataset.lengths, strict=True):
-        starts = starts_of(int(length), frames_in, horizon)
+        starts = starts_of(int(length), frames_in, horizon, step)
         for first in range(0, len(starts), room):
             groups[tuple(starts[first : first + room])].append(int(case))
     for shared, cases in groups.items():
@@ -82,7 +88,8 @@ def evaluate(
         method: anything with ``predict(query) -> Forecast``.
         dataset: the cases to score on.
         task: horizons and context frames, or a `FieldTask`.
-        metrics: names; ``nmse`` and ``persistence_nmse`` (on the very same frames) are always computed.
+        metrics: names; ``nmse`` and ``persistence_nmse`` (on the very same frames) are always computed. Those that take
+            several frames are left out at horizons that are too short for them.
         chunk_bytes: memory for the queries, truth and errors of one call.
         reference: frames [T, C, \\*S] that take the place of persistence in a task without start frames, see
             `sciflow.evaluation.tasks.training_mean`; zero if not given.
@@ -92,20 +99,21 @@ def evaluate(
     """
     task = task or ForecastTask()
     horizons = task.horizons_on(dataset)
-    names = list(dict.fromkeys([*metrics, "nmse", "persistence_nmse"]))
+    names = with_needed(metrics)
     tables, curves, skipped = [], [], []
     watch, longest = Stopwatch(), max(horizon.steps for horizon in horizons)
     for horizon in horizons:
-        scores = Scores(names)
+        scores = Scores([name for name in names if registered.get(name).least_frames <= horizon.steps])
         predict = partial(watch.predict, method) if horizon.steps == longest else method.predict
         seen: set[int] = set()
-        for part, starts in chunks(dataset, task.frames_in, horizon, chunk_bytes):
+        for part, starts in chunks(dataset, task.frames_in, horizon, chunk_bytes, task.step):
             _score_chunk(method, predict, part, starts, task, horizon.steps, scores, reference)
             seen.update(int(case) for case in part.cases)
         if not seen:
             raise InputError(
-                f"No case has the {task.frames_in + horizon.steps} frames that {task.frames_in} context frames and "
-                f"{horizon.steps} steps need; the longest has {int(np.max(dataset.lengths))}."
+                f"No case has the {frames_needed(task.frames_in, horizon.steps, task.step)} frames that "
+                f"{task.frames_in} context frames and {horizon.steps} steps need{_apart(task.step)}; the longest has "
+                f"{int(np.max(dataset.lengths))}."
             )
         skipped += [(horizon.steps, int(case)) for case in dataset.cases if int(case) not in seen]
         tables.append(scores.table().assign(horizon=horizon.steps))
@@ -119,6 +127,10 @@ def evaluate(
         example=_example(method, dataset, task, table),
         skipped=tuple(skipped),
     )
+
+
+def _apart(step: int) -> str:
+    return "" if step == 1 else f" with {step} frames from one to the next"
 
 
 def _score_chunk(
@@ -139,7 +151,7 @@ def _score_chunk(
     check_forecast(forecast, asked.cases, steps, method)
     frames = frames_of(
         forecast.mean,
-        truth(part, starts, task.frames_in, steps),
+        truth(part, starts, task.frames_in, steps, step=task.step),
         asked.context,
         asked.times,
         context_times=asked.context_times,
@@ -170,11 +182,11 @@ def _example(method: Method, dataset: Dataset, task: EvaluationTask, table: pd.D
     ]
     case = int(rows["case"].to_numpy()[rows["value"].to_numpy().argmax()])
     part = dataset.select([case])
-    starts = starts_of(int(part.lengths[0]), task.frames_in, horizon)
+    starts = starts_of(int(part.lengths[0]), task.frames_in, horizon, task.step)
     start = starts[len(starts) // 2]
     asked = task.ask(part, [start], horizon.steps)
     forecast = method.predict(asked).mean
-    real = truth(part, [start], task.frames_in, horizon.steps)
+    real = truth(part, [start], task.frames_in, horizon.steps, step=task.step)
     fields = list(real.data_vars)
     out = xr.Dataset(attrs={"case": case, "start": start, "steps": horizon.steps})
     for name in fields:

@@ -69,7 +69,24 @@ def notes(entries: Sequence[Entry], heads: Sequence[str]) -> str:
     found.insert(1, gain)
     found += [grids] if any(entry.transfer for entry in entries) else []
     found += [_target(entries)] if "s to target" in heads else []
-    return " ".join([*found, *_of_break_even(entries)])
+    return " ".join([*found, *_of_break_even(entries), *_behind(entries)])
+
+
+def left_out(share: float) -> str:
+    """What the table says of cases whose truth is not converged; nothing where there is none."""
+    return f"Under-resolved: {share:.0%} of the cases; none of them is tested on.\n" if share else ""
+
+
+def _behind(entries: Sequence[Entry]) -> list[str]:
+    """The methods that are no better than the reference forecast, by horizon."""
+    texts = []
+    for steps in sorted({steps for entry in entries for steps in entry.scores}):
+        behind = [entry for entry in entries if steps in entry.scores and not entry.scores[steps].gain.value > 1]
+        names = [entry.method for entry in behind if entry.method != entry.reference]
+        if names:
+            over = f" over {steps} {'step' if steps == 1 else 'steps'}" if entries[0].kind == "forecast" else ""
+            texts.append(f"No better than {entries[0].reference}{over}: {', '.join(names)}.")
+    return texts
 
 
 def _target(entries: Sequence[Entry]) -> str:

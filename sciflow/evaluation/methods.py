@@ -13,6 +13,7 @@ from sciflow.core import Config, InputError, Method, UnknownNameError, near, val
 
 if TYPE_CHECKING:
     from sciflow.evaluation.suite import MethodEntry
+    from sciflow.evaluation.tasks import EvaluationTask
 
 
 class _Options(Config):
@@ -84,11 +85,15 @@ def build(
     return target(**_checked(name, target, options))
 
 
-def build_entry(entry: MethodEntry, seed: int, frames_in: int = 1) -> Method:
-    """The unfitted method of a suite's entry; networks see `frames_in` frames unless their training says otherwise."""
+def build_entry(entry: MethodEntry, seed: int, task: EvaluationTask | None = None) -> Method:
+    """The unfitted method of a suite's entry.
+
+    Networks see the context frames of the task, as far apart as there, unless their training says otherwise.
+    """
     kind, value = entry.source
     if kind == "method":
-        training = {"frames_in": frames_in, **entry.training} if is_network(value) else entry.training
+        given = {"frames_in": task.frames_in, "frame_step": task.step} if task is not None else {}
+        training = {**given, **entry.training} if is_network(value) else entry.training
         return build(value, entry.config, training=training, seed=seed)
     if entry.config or entry.training:
         raise InputError(f"The method '{entry.title}' is given as {kind}, which takes neither config nor training.")

@@ -18,13 +18,13 @@ from sciflow.evaluation.accuracy_cost import (
     accuracy_cost_notes,
     drawable,
 )
-from sciflow.evaluation.leaderboard_notes import notes
+from sciflow.evaluation.leaderboard_notes import left_out, notes
 from sciflow.evaluation.leaderboard_table import columns
-from sciflow.evaluation.number_text import short
+from sciflow.evaluation.metric_table import metric_columns
 from sciflow.evaluation.pictures import sides, when
 from sciflow.evaluation.ranking import Entry
 from sciflow.evaluation.results import Results
-from sciflow.evaluation.scoring import ALL, summarise, totals
+from sciflow.evaluation.scoring import ALL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,6 +63,7 @@ def report(
         "<h2>Leaderboard</h2>",
         _table(heads, rows),
         _paragraph(notes(entries, heads)),
+        _paragraph(left_out(facts.get("under_resolved", 0.0))),
         _paragraph(facts.get("budget"), "Budget: "),
         _failures(results.failures),
         *_cost(results, accuracy_cost(results)),
@@ -70,7 +71,7 @@ def report(
         "<h2>Forecasts</h2>",
         *_pictures(entries, examples or {}),
         "<h2>All metrics</h2>",
-        _metrics(results),
+        _table(*metric_columns(results)),
         "<h2>How to reproduce</h2>",
         f"<pre>{html.escape(command)}</pre>" if command else "",
         _facts(facts),
@@ -125,17 +126,6 @@ def _pictures(entries: Sequence[Entry], examples: Mapping[str, Path]) -> list[st
         parts.append(f"<h3>{html.escape(method)}: {when(real, frames, entries[0].kind)}</h3>")
         parts.append(_image(plot.fields(forecast, real, frames=frames)))
     return parts
-
-
-def _metrics(results: Results) -> str:
-    table = totals(results.table)
-    names = list(dict.fromkeys(table["label"]))
-    rows = []
-    for (split, method, horizon), part in table.groupby(["split", "method", "horizon"], sort=False):
-        values = {str(name): group["value"].to_numpy(float) for name, group in part.groupby("label")}
-        cells = [short(summarise(name, values)) if name in values else "-" for name in names]
-        rows.append([str(method), str(split), str(horizon), *cells])
-    return _table(["method", "split", "steps", *names], rows)
 
 
 def _facts(facts: Mapping[str, object]) -> str:

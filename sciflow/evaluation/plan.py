@@ -89,6 +89,8 @@ def plan(suite: Suite, out: Path, parts: dict[str, Dataset] | None, data_digest:
                 "split": digest(split),
                 "content": _content(entry),
             }
+            if suite.task.step > 1:
+                identity["step"] = suite.task.step
             if suite.tuning is not None and entry.search:
                 identity |= {"search": entry.search, "tuning": suite.tuning.model_dump(mode="json")}
             name = f"{_slug(entry.title)}-seed{seed}-{digest(identity)}"

@@ -42,7 +42,7 @@ def save_predictions(path: str | Path, method: Method, dataset: Dataset, task: E
         xr.Dataset(attrs={"method": str(method.name)}).to_netcdf(temporary, engine="h5netcdf")
         for horizon in task.horizons_on(dataset):
             parts = []
-            for part, starts in chunks(dataset, task.frames_in, horizon):
+            for part, starts in chunks(dataset, task.frames_in, horizon, step=task.step):
                 asked = task.ask(part, starts, horizon.steps)
                 parts.append(_rows(method.predict(asked).mean, asked))
             if parts:

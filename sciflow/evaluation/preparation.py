@@ -52,8 +52,9 @@ def prepare(suite: Suite, folder: Path, console: Console) -> Path:
     from sciflow.data import generate
 
     recipe = _recipe(suite)
-    console.print(f"generating {path} ({recipe.cases} cases by the recipe '{recipe.name}')", highlight=False)
-    with _bar(console, recipe.cases) as progress:
+    count = _count(recipe)
+    console.print(f"generating {path} ({count} cases by the recipe '{recipe.name}')", highlight=False)
+    with _bar(console, count) as progress:
         generate(recipe, path, workers=_cpus(), progress=progress).close()
     return path
 
@@ -66,21 +67,19 @@ def data_bytes(suite: Suite) -> float:
     problem = problems.get(recipe.problem)
     sizes = (recipe.resolution,) * len(problem.axes) if isinstance(recipe.resolution, int) else recipe.resolution
     frames = 1 if recipe.times is None else recipe.times.frames
-    values = recipe.cases * frames * len(recipe.fields or problem.fields) * math.prod(sizes)
+    values = _count(recipe) * frames * len(recipe.fields or problem.fields) * math.prod(sizes)
     return float(values * (4 if recipe.dtype == "float32" else 8))
 
 
 def split_parts(suite: Suite, path: Path) -> tuple[dict[str, Dataset], str, str]:
-    """Train, valid and test; the digest of the data set; the name of the split.
+    """Train, valid and test, with the fields of the suite; the digest of the data set; the name of the split.
 
     Test cases that the solver marked as under-resolved are left out: their truth is none.
 
     Raises:
-        InputError: the file is damaged, has no such split, or the split lacks training or test cases.
+        InputError: the file is damaged, has no such split or field, or the split lacks training or test cases.
     """
-    from sciflow.data import open_dataset
-
-    dataset = open_dataset(path)
+    dataset = _opened(suite, path)
     name = suite.split
     if name is None:
         name = "default" if "default" in dataset.splits else next(iter(dataset.splits), None)
@@ -103,7 +102,7 @@ def _resolved(test: Dataset, path: Path) -> Dataset:
 
 def prepare_transfer(suite: Suite, folder: Path, test: Dataset, console: Console) -> dict[str, Dataset]:
     """The test cases on the grids of `Suite.transfer`, by label; generated if need be."""
-    from sciflow.data import Recipe, generate, open_dataset
+    from sciflow.data import Recipe, generate
 
     found = {}
     for grid in suite.transfer:
@@ -115,8 +114,16 @@ def prepare_transfer(suite: Suite, folder: Path, test: Dataset, console: Console
         if not path.is_file():
             console.print(f"generating {path} ({len(cases)} test cases)", highlight=False)
             generate(recipe, path, workers=_cpus(), only=cases).close()
-        found[grid.label] = open_dataset(path)
+        found[grid.label] = _opened(suite, path)
     return found
+
+
+def _opened(suite: Suite, path: Path) -> Dataset:
+    """A file with the fields that the suite is about."""
+    from sciflow.data import open_dataset
+
+    dataset = open_dataset(path)
+    return dataset.with_fields(suite.source.fields) if suite.source.fields else dataset
 
 
 def facts_of(path: Path, parts: dict[str, Dataset]) -> dict[str, Any]:
@@ -127,6 +134,8 @@ def facts_of(path: Path, parts: dict[str, Dataset]) -> dict[str, Any]:
     cases = {name: len(part) for name, part in parts.items()} | {"all": len(dataset)}
     seconds = dataset.attrs.get("generation_seconds")
     known = {} if seconds is None else {"generation_seconds": float(seconds)}
+    if "resolved" in dataset.header.coords:
+        known["under_resolved"] = float(1 - np.mean(dataset.header["resolved"].values))
     return {"data": str(path), "cases": cases, **known}
 
 
@@ -138,6 +147,14 @@ def _recipe(suite: Suite) -> Recipe:
     from sciflow.data import Recipe
 
     return Recipe.load(str(suite.source.recipe), suite.source.set)
+
+
+def _count(recipe: Recipe) -> int:
+    """Cases of a recipe."""
+    from sciflow import problems
+    from sciflow.data.generation import recipe_cases
+
+    return recipe.cases or len(recipe_cases(recipe, problems.get(recipe.problem)))
 
 
 @contextmanager

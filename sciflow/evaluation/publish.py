@@ -16,8 +16,10 @@ from sciflow.evaluation.accuracy_cost import (
     accuracy_cost_markdown,
     drawable,
 )
+from sciflow.evaluation.leaderboard_notes import left_out
 from sciflow.evaluation.leaderboard_table import markdown
 from sciflow.evaluation.methods import is_network
+from sciflow.evaluation.metric_table import metric_markdown
 from sciflow.evaluation.plan import PlannedRun, evaluation_digest, read_json
 from sciflow.evaluation.ranking import Entry, as_json, as_table, leaderboard
 from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS, Results
@@ -101,8 +103,9 @@ def publish(results: Results, folder: Path, *, command: str, runs: Sequence[Plan
 
     points = accuracy_cost(results)
     texts = {
-        "leaderboard.md": markdown(entries),
+        "leaderboard.md": markdown(entries) + left_out(results.facts.get("under_resolved", 0.0)),
         "accuracy_cost.md": accuracy_cost_markdown(points),
+        "metrics.md": metric_markdown(results),
         "leaderboard.json": as_json(entries),
         "leaderboard.csv": as_table(entries).to_csv(index=False),
     }

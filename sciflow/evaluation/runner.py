@@ -40,9 +40,9 @@ def run(
 
     Args:
         suite: path of a YAML file, name such as "quickstart", mapping, or `Suite`.
-        out: output folder, by default ``results/<name of the suite>``. It gets ``data/`` (if a recipe is generated),
-            ``runs/``, ``results.csv|json``, ``curves.csv``, ``leaderboard.md|csv|json``, ``fields.png`` and
-            ``report.html``.
+        out: output folder, by default ``results/<name of the suite>``. It gets ``data/`` (if a recipe is generated, for
+            all parts with that recipe), ``runs/``, ``results.csv|json``, ``curves.csv``, ``leaderboard.md|csv|json``,
+            ``fields.png`` and ``report.html``.
         overrides: texts such as ``methods.0.training.steps=100``.
         dry_run: only list the runs with their state and an estimate of what is left, and return the list.
         progress: print progress and the leaderboard.
@@ -70,12 +70,12 @@ def run(
     parts = {part.name: loaded.of_part(part) for part in loaded.parts} or {"": loaded}
     for single in parts.values():  # an option that no method has is found before anything is computed
         for entry in single.methods:
-            build_entry(entry, single.seeds[0], single.task.asked.frames_in)
+            build_entry(entry, single.seeds[0], single.task.asked)
     if dry_run:
-        return [item for name, single in parts.items() for item in _planned(single, folder / name, console)]
+        return [item for name, single in parts.items() for item in _planned(single, folder / name, folder, console)]
     require_writable(folder)
     command = _command(suite, out, overrides)
-    results = {name: _run_one(single, folder / name, command, console, log) for name, single in parts.items()}
+    results = {name: _run_one(single, folder / name, folder, command, console, log) for name, single in parts.items()}
     if not loaded.parts:
         return results[""]
     with atomic_path(folder / "leaderboard.md") as temporary:
@@ -84,23 +84,23 @@ def run(
     return results
 
 
-def _planned(suite: Suite, folder: Path, console: Console) -> list[PlannedRun]:
-    runs = plan(suite, folder, *_existing(suite, folder))
-    missing = suite.source.path is None and not data_path(suite, folder).exists()
+def _planned(suite: Suite, folder: Path, store: Path, console: Console) -> list[PlannedRun]:
+    runs = plan(suite, folder, *_existing(suite, store))
+    missing = suite.source.path is None and not data_path(suite, store).exists()
     console.print(_listing(runs, suite, data_bytes(suite) if missing else None))
     return runs
 
 
-def _run_one(suite: Suite, folder: Path, command: str, console: Console, log: Sequence[str]) -> Results:
-    """Run a suite of one data set."""
-    path = prepare(suite, folder, console)
+def _run_one(suite: Suite, folder: Path, store: Path, command: str, console: Console, log: Sequence[str]) -> Results:
+    """Run a suite of one data set, which lies in the folder `store`."""
+    path = prepare(suite, store, console)
     parts, data_digest, split = split_parts(suite, path)
     suite = suite.model_copy(update={"split": split})
     runs = plan(suite, folder, parts, data_digest)
     transfer = {}
     if any(item.status != "finished" for item in runs):
         check_metrics(suite.metrics, parts["test"], suite.task.asked)
-        transfer = prepare_transfer(suite, folder, parts["test"], console)
+        transfer = prepare_transfer(suite, store, parts["test"], console)
     failures = _execute_all(runs, suite, parts, transfer, console, log)
     stated = {"target": suite.target, "tuning": None if suite.tuning is None else suite.tuning.model_dump(mode="json")}
     facts = {**facts_of(path, parts), **stated, "data_digest": data_digest}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -11,8 +11,8 @@ import xarray as xr
 
 from sciflow.core import Forecast, InputError
 from sciflow.evaluation.measures import Frames, Metric, metrics
-from sciflow.evaluation.measures.compatible import ApeBenchError
-from sciflow.evaluation.weights import fluid_volume, space_axes
+from sciflow.evaluation.measures.base import CaseScores
+from sciflow.evaluation.weights import fluid_volume, on_cells, positions_of, space_axes
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -47,8 +47,8 @@ def frames_of(
 
     Args:
         forecast, truth: dims (case, time, \\*space), the same cases and times.
-        context: the start frames (case, time, \\*space), none of them in a task without, with the grid, mask, input
-            fields and case parameters beside them.
+        context: the start frames (case, time, \\*space), none of them in a task without, with the grid, mask, known
+            cells, input fields and case parameters beside them.
         times, context_times: (case, time) seconds of the frames.
         variance: of the forecast, where the method gives one.
         reference: frames [T, C, \\*S] instead of persistence where there are no start frames; zero if not given.
@@ -69,6 +69,7 @@ def frames_of(
         fields=fields,
         axes=axes,
         points={a: np.asarray(context[a] if a in context.coords else np.arange(truth.sizes[a]), float) for a in axes},
+        positions=positions_of(context),
         periodic=tuple(a for a in str(context.attrs.get("periodic", "")).split(",") if a),
         units={name: str(context[name].attrs.get("units", "")) for name in fields},
         problem=str(context.attrs.get("problem", "")),
@@ -82,6 +83,7 @@ def frames_of(
             if context[name].attrs.get("role") == "input"
         },
         grid=str(context.attrs.get("grid", "nodes")),
+        known=on_cells(context, "known").astype(bool) if "known" in context.variables else None,
     )
 
 
@@ -166,7 +168,7 @@ def check_metrics(names: Sequence[str], dataset: Dataset, task: EvaluationTask) 
     part = dataset.select(dataset.cases[:1])
     steps = max(horizon.steps for horizon in task.horizons_on(dataset))
     asked = task.ask(part, [0], steps)
-    real = truth(part, [0], task.frames_in, steps)
+    real = truth(part, [0], task.frames_in, steps, step=task.step)
     frames = frames_of(real, real, asked.context, asked.times, context_times=asked.context_times)
     for name in names:
         try:
@@ -175,17 +177,31 @@ def check_metrics(names: Sequence[str], dataset: Dataset, task: EvaluationTask) 
             raise InputError(f"The metric '{name}' cannot be used on this data set: {error}") from error
 
 
-def summarise(name: str, values: Mapping[str, np.ndarray]) -> float:
-    """Mean over cases of one metric; the gain is a ratio of means (see `Gain`).
+def with_needed(names: Sequence[str]) -> list[str]:
+    """Metrics by name, with those that their means over cases need, and those that every table has."""
+    needed = [other for name in names for other in metrics.get(name).needs]
+    return list(dict.fromkeys([*names, *needed, "nmse", "persistence_nmse"]))
+
+
+def summarise(label: str, table: pd.DataFrame, curves: pd.DataFrame | None = None) -> float:
+    """One number over cases: their mean, or what the metric has in its place (see `Metric.over_cases`).
 
     Args:
-        name: the metric.
-        values: per-case values by metric name; the gain needs ``nmse`` and ``persistence_nmse`` as well.
+        label: the metric, or metric and field as in ``"rmse w"``.
+        table: as `totals` gives it, one row for each label and case (and seed), of a single horizon and split.
+        curves: the same by lead time, for metrics whose order of reductions needs them.
     """
-    if name == "gain" and {"nmse", "persistence_nmse"} <= set(values):
-        below, above = float(np.mean(values["nmse"])), float(np.mean(values["persistence_nmse"]))
-        return float("inf") if below == 0 else above / below
-    return float(np.mean(values[name]))
+    metric = metrics.get(label.split(" ")[0])
+    found = {name: table.loc[table["label"] == name, "value"].to_numpy(float) for name in (label, *metric.needs)}
+    values = {name: numbers for name, numbers in found.items() if numbers.size}
+    by_step = {}
+    if curves is not None:
+        for name in metric.needs:
+            rows = curves[(curves["metric"] == name) & (curves["field"] == ALL)]
+            if len(rows):
+                owners = [column for column in ("seed", "case") if column in rows]
+                by_step[name] = rows.pivot(index=owners, columns="step", values="value").to_numpy(float)
+    return metric().over_cases(values[label], CaseScores(values, by_step))
 
 
 def score(
@@ -208,16 +224,9 @@ def score(
         InputError: shapes differ, a field is missing, or the truth is not finite.
     """
     mean = forecast.mean if isinstance(forecast, Forecast) else forecast
-    wanted = dict.fromkeys([*names, "nmse", "persistence_nmse"])
-    scores = Scores(list(wanted))
+    scores = Scores(with_needed(names))
     frames = frames_of(mean, truth, context)
     scores.add(frames, range(frames.truth.shape[0]))
-    table = scores.table()
-    values = {str(key): part["value"].to_numpy() for key, part in totals(table).groupby("label", sort=False)}
-    found = {key: summarise(key, values) for name in names for key in values if key.split(" ")[0] == name}
-    if ApeBenchError.name in found:  # its mean over cases comes before that over lead times
-        curves = Scores(["pdebench_nrmse"])
-        curves.add(frames, range(frames.truth.shape[0]))
-        rows = curves.curves().query("field == @ALL").pivot(index="case", columns="step", values="value")
-        found[ApeBenchError.name] = ApeBenchError.over_cases(rows.to_numpy())
-    return found
+    table, curves = totals(scores.table()), scores.curves()
+    labels = dict.fromkeys(table["label"])
+    return {key: summarise(key, table, curves) for name in names for key in labels if key.split(" ")[0] == name}

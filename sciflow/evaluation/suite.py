@@ -24,11 +24,13 @@ class DataSource(Config):
         recipe: name of a recipe in ``datasets/``, or path of a recipe file.
         path: an existing data set, relative to the working folder.
         set: overrides of the recipe, such as ``["cases=8"]``.
+        fields: those that methods are given, forecast and are scored on, in this order; all of the data set if empty.
     """
 
     recipe: str | None = None
     path: str | None = None
     set: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
@@ -65,12 +67,15 @@ class Task(Config):
     Attributes:
         kind: "forecast", "parametric", "map" or "condition".
         frames_in: context frames of a forecast; they are never scored.
+        step: of a forecast: frames of the data from one context or forecast frame to the next; prediction k is held
+            against frame k step. Networks are trained on the same spacing.
         horizons: of a forecast: steps, and the stride between starts. The other tasks ask for all frames at once.
         points, noise, seed: of the observations of "condition".
     """
 
     kind: Literal["forecast", "parametric", "map", "condition"] = "forecast"
     frames_in: int = Field(default=1, ge=1)
+    step: int = Field(default=1, ge=1)
     horizons: tuple[Horizon, ...] = Field(default=(Horizon(steps=1), Horizon(steps=10, stride=3)), min_length=1)
     points: int = Field(default=64, ge=1)
     noise: float = Field(default=0.0, ge=0)
@@ -81,7 +86,7 @@ class Task(Config):
         steps = [horizon.steps for horizon in self.horizons]
         if len(set(steps)) < len(steps):
             raise ValueError(f"horizons must have different numbers of steps, not {steps}")
-        of_forecast, of_condition = {"frames_in", "horizons"}, {"points", "noise", "seed"}
+        of_forecast, of_condition = {"frames_in", "step", "horizons"}, {"points", "noise", "seed"}
         foreign = of_condition if self.kind == "forecast" else of_forecast
         foreign = foreign if self.kind in ("forecast", "condition") else of_forecast | of_condition
         fields = type(self).model_fields
@@ -93,13 +98,14 @@ class Task(Config):
     def asked(self) -> EvaluationTask:
         """The task that is evaluated."""
         if self.kind == "forecast":
-            return ForecastTask(self.horizons, self.frames_in)
+            return ForecastTask(self.horizons, self.frames_in, self.step)
         return FieldTask(self.kind, self.points, self.noise, self.seed)
 
     @property
     def described(self) -> dict[str, Any]:
         """Kind and the settings that this kind has, as JSON values."""
-        names = {"forecast": {"frames_in", "horizons"}, "condition": {"points", "noise", "seed"}}
+        spaced = {"step"} if self.step > 1 else set()
+        names = {"forecast": {"frames_in", "horizons"} | spaced, "condition": {"points", "noise", "seed"}}
         return self.model_dump(mode="json", include={"kind", *names.get(self.kind, ())})
 
 

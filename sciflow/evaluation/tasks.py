@@ -30,10 +30,16 @@ Kind = Literal["parametric", "map", "condition"]
 @final
 @dataclass(frozen=True)
 class ForecastTask:
-    """Forecast `horizons` from `frames_in` context frames; context frames are never scored."""
+    """Forecast `horizons` from `frames_in` context frames; context frames are never scored.
+
+    Attributes:
+        step: frames of the data from one context or forecast frame to the next: prediction k is held against frame
+            k step after the last context frame.
+    """
 
     horizons: tuple[Horizon, ...] = (Horizon(steps=1), Horizon(steps=10, stride=3))
     frames_in: int = 1
+    step: int = 1
     kind: ClassVar[str] = "forecast"
 
     def horizons_on(self, dataset: Dataset) -> tuple[Horizon, ...]:
@@ -44,7 +50,7 @@ class ForecastTask:
         """The query for the frames after the context, from each start of each case."""
         from sciflow.data import query
 
-        return query(part, starts, self.frames_in, steps)
+        return query(part, starts, self.frames_in, steps, step=self.step)
 
 
 @final
@@ -64,6 +70,7 @@ class FieldTask:
     noise: float = 0.0
     seed: int = 0
     frames_in: ClassVar[int] = 0
+    step: ClassVar[int] = 1
 
     def horizons_on(self, dataset: Dataset) -> tuple[Horizon, ...]:
         """All frames that every case has, from the first on.
@@ -119,13 +126,20 @@ EvaluationTask = ForecastTask | FieldTask
 
 
 def training_mean(train: Dataset, task: EvaluationTask, steps: int) -> np.ndarray | None:
-    """Mean of the first `steps` frames over the training cases, [T, C, \\*S]; None if persistence is the reference."""
+    """Mean of the first `steps` frames over the training cases, [T, C, \\*S]; None if persistence is the reference.
+
+    A frame is averaged over the cases that are as long; after the last of them its mean is held.
+    """
     if task.kind == "forecast":
         return None
-    total = 0.0
-    for case in train.cases:
-        total = total + train.select([int(case)]).array(times=slice(0, steps))[0].astype(np.float64)
-    return np.asarray(total) / len(train)
+    total = np.zeros((steps, len(train.fields), *train.shape))
+    counts = np.zeros(steps)
+    for case, length in zip(train.cases, train.lengths, strict=True):
+        own = min(int(length), steps)
+        total[:own] += train.select([int(case)]).array(times=slice(0, own))[0]
+        counts[:own] += 1
+    last = np.minimum(np.arange(steps), int(counts.nonzero()[0][-1]))
+    return (total / np.maximum(counts, 1).reshape(-1, *[1] * (total.ndim - 1)))[last]
 
 
 def on_grid(reference: np.ndarray, train: Dataset, dataset: Dataset) -> np.ndarray:

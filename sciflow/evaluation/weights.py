@@ -32,7 +32,8 @@ def fluid_volume(data: xr.Dataset) -> np.ndarray:
     """Fluid volume of each cell, shape [*S], or [case, *S] where the mask differs by case.
 
     The product of the cell widths, times the mask (True = fluid) and, where the data set has it, the variable
-    ``volume_fraction`` (fluid part of a cut cell).
+    ``volume_fraction`` (fluid part of a cut cell). Cells of the variable ``known``, which hold boundary data, have no
+    weight. Where positions differ by case (``x_of_case`` and so on) the widths are those of each case, in metres.
     """
     axes = space_axes(data)
     nodes = data.attrs.get("grid", "cells") == "nodes"
@@ -41,9 +42,23 @@ def fluid_volume(data: xr.Dataset) -> np.ndarray:
     for axis in axes:
         points = data[axis].values if axis in data.coords else np.arange(data.sizes[axis])
         volume = np.multiply.outer(volume, cell_widths(points, nodes=nodes, periodic=axis in periodic))
+    for axis, places in positions_of(data).items():
+        points = data[axis].values
+        metres = (places[:, -1] - places[:, 0]) / (points[-1] - points[0])
+        volume = metres.reshape(-1, *[1] * len(axes)) * volume
     for name in ("mask", "volume_fraction"):
         if name in data.variables:
-            part = data[name]
-            order = [axis for axis in ("case", *axes) if axis in part.dims]
-            volume = volume * part.transpose(*order).values.astype(np.float64)
-    return volume
+            volume = volume * on_cells(data, name).astype(np.float64)
+    return np.where(on_cells(data, "known"), 0.0, volume) if "known" in data.variables else volume
+
+
+def positions_of(data: xr.Dataset) -> dict[str, np.ndarray]:
+    """Positions in metres [case, n] of the cells along each axis, for axes along which they differ by case."""
+    named = {axis: f"{axis}_of_case" for axis in space_axes(data)}
+    return {axis: np.asarray(data[name].values, float) for axis, name in named.items() if name in data.variables}
+
+
+def on_cells(data: xr.Dataset, name: str) -> np.ndarray:
+    """A static variable [*S] or [case, *S], in array order."""
+    part = data[name]
+    return np.asarray(part.transpose(*(axis for axis in ("case", *space_axes(data)) if axis in part.dims)).values)

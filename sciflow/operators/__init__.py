@@ -14,8 +14,9 @@ A network is a ``torch.nn.Module`` built from :class:`Sizes`, with
     y            [B, T_out, C, *S]
 
 All of them are always given (of width 0 where T_in, P, G or I is 0). With T_in > 0 networks forecast; with T_in = 0
-they map input fields, parameters and time to a field. Each network class has a ``name`` and says by ``requires`` what
-it can be used for. Networks of plug-ins are found by the entry-point group ``sciflow.networks``.
+they map input fields, parameters and time to a field. Each network class has a ``name``, says by ``requires`` what it
+can be used for, and by ``traits`` where it is unlike others. Networks of plug-ins are found by the entry-point group
+``sciflow.networks``.
 
 A network may have a method ``adapt(targets)``, called once before training with up to 2000 of the normalised outputs
 [N, T_out, C, *S] that it is to learn; buffers that it sets, of any shape, are saved and loaded.
@@ -28,13 +29,18 @@ from typing import TYPE_CHECKING, Any
 
 from sciflow.core.errors import InputError, near
 from sciflow.core.registry import Registry
-from sciflow.operators.sizes import Requires, Sizes
+from sciflow.operators.sizes import Requires, Sizes, Traits
 
 if TYPE_CHECKING:
     from torch import nn
 
 networks: Registry[type[nn.Module]] = Registry("network", "sciflow.networks")
 networks.add("fno", "sciflow.operators.fno:FNO", summary="Fourier neural operator (Li et al. 2021); 1-D, 2-D, 3-D.")
+networks.add(
+    "local-fno",
+    "sciflow.operators.local_fno:LocalFNO",
+    summary="FNO with local convolutions and conditioned layers (Liu-Schiaffini et al. 2024); 1-D, 2-D, 3-D.",
+)
 networks.add("deeponet", "sciflow.operators.deeponet:DeepONet", summary="DeepONet (Lu et al. 2021); 1-D, 2-D, 3-D.")
 networks.add(
     "pod-deeponet",
@@ -46,6 +52,19 @@ networks.add(
     "sciflow.operators.neuralop:NeuralopFNO",
     summary="The FNO of the neuraloperator package (extra 'peers').",
 )
+_BENCHMARK = (  # the published networks of CFDBench
+    ("cfdbench-ffn", "ffn:FeedForward", "Perceptron of parameters, place and time; no context frames"),
+    ("cfdbench-deeponet", "deeponet:ParametricDeepONet", "DeepONet of parameters, place and time; no context frames"),
+    ("auto-ffn", "auto_ffn:AutoFFN", "Perceptron of a frame, parameters and place; fixed grid"),
+    ("auto-deeponet", "auto_deeponet:AutoDeepONet", "DeepONet of a frame and parameters; fixed grid"),
+    ("auto-edeeponet", "auto_edeeponet:AutoEDeepONet", "DeepONet with two branches; fixed grid"),
+    ("auto-deeponet-cnn", "auto_deeponet_cnn:AutoDeepONetCNN", "DeepONet with a convolutional branch; fixed grid"),
+    ("cfdbench-resnet", "resnet:BenchmarkResNet", "Residual network of wide convolutions"),
+    ("cfdbench-fno", "fno:BenchmarkFNO", "Fourier neural operator, as published there"),
+    ("cfdbench-unet", "unet:BenchmarkUNet", "U-Net with batch normalisation, as published there"),
+)
+for _name, _place, _what in _BENCHMARK:
+    networks.add(_name, f"sciflow.operators.cfdbench.{_place}", summary=f"{_what} (Luo et al. 2023); 2-D.")
 networks.add("unet", "sciflow.operators.unet:UNet", summary="U-Net (Ronneberger et al. 2015); 1-D, 2-D, 3-D.")
 
 
@@ -88,4 +107,4 @@ def _fits(name: str, sizes: Sizes) -> bool:
         return False
 
 
-__all__ = ["Requires", "Sizes", "build", "networks"]
+__all__ = ["Requires", "Sizes", "Traits", "build", "networks"]

@@ -86,3 +86,11 @@ def grid_features(sizes: Sizes, x: Tensor, inputs: Tensor, mask: Tensor, coordin
 def case_features(parameters: Tensor, signals: Tensor, dt: Tensor) -> Tensor:
     """What does not depend on space: parameters, signals at every frame, dt; [B, P + G (T_in + T_out) + 1]."""
     return torch.cat((parameters, signals.flatten(1), dt[:, None]), 1)
+
+
+def wrap_around(h: Tensor, periodic: tuple[bool, ...]) -> Tensor:
+    """One more point on both sides of the periodic axes of a field [B, C, *S]."""
+    for axis, wraps in enumerate(periodic, start=2):
+        if wraps:
+            h = torch.cat((h.narrow(axis, h.shape[axis] - 1, 1), h, h.narrow(axis, 0, 1)), axis)
+    return h

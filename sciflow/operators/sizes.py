@@ -1,4 +1,4 @@
-"""What a network is told about a problem (Sizes) and what it declares about itself (Requires)."""
+"""What a network is told about a problem (Sizes) and what it declares about itself (Requires, Traits)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ class Sizes:
         mask: whether the problem has solid cells; without, the mask is not used.
         inputs: known fields that do not depend on time, such as a coefficient, I; may be 0.
         ends: whether the points include both ends of axes that are not periodic (nodes), not only centres of cells.
+        grid: points per axis of the training data, in tensor order; none given where no network needs to know them.
 
     Raises:
-        InputError: a size is out of range or ``periodic`` has another number of entries than there are axes.
+        InputError: a size is out of range or ``periodic`` or ``grid`` has another number of entries than there are
+            axes.
     """
 
     fields: int
@@ -38,6 +40,7 @@ class Sizes:
     mask: bool = False
     inputs: int = 0
     ends: bool = False
+    grid: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dims not in (1, 2, 3):
@@ -50,6 +53,11 @@ class Sizes:
         if len(periodic) != self.dims:
             raise InputError(f"periodic must have one entry for each of the {self.dims} axes, not {len(periodic)}.")
         object.__setattr__(self, "periodic", periodic)
+        for points in self.grid:
+            require_whole("grid", points, 1)
+        if self.grid and len(self.grid) != self.dims:
+            raise InputError(f"grid must have one entry for each of the {self.dims} axes, not {len(self.grid)}.")
+        object.__setattr__(self, "grid", tuple(self.grid))
 
     @property
     def channels_in(self) -> int:
@@ -80,11 +88,17 @@ class Requires:
         dims: numbers of space axes it handles.
         periodic_only: whether every axis must be periodic.
         regular_grid: whether points must be equally spaced along each axis.
+        fixed_grid: whether it is made for one grid, whose points the sizes must name.
+        context: whether it needs context frames (True), or is made for none (False); None means that it takes both.
+        inputs: whether it can see input fields.
     """
 
     dims: tuple[int, ...] = (1, 2, 3)
     periodic_only: bool = False
     regular_grid: bool = True
+    fixed_grid: bool = False
+    context: bool | None = None
+    inputs: bool = True
 
     def objection(self, sizes: Sizes) -> str | None:
         """Why a network with these requirements cannot be used for ``sizes``, or None if it can."""
@@ -92,7 +106,31 @@ class Requires:
             return f"handles {_listed(self.dims)} space axes, the problem has {sizes.dims}"
         if self.periodic_only and not all(sizes.periodic):
             return "needs periodic axes, the problem has walls or open sides"
+        if self.context is not None and self.context != bool(sizes.frames_in):
+            return "forecasts and needs context frames" if self.context else "does not forecast and needs frames_in = 0"
+        if sizes.inputs and not self.inputs:
+            return "does not see input fields, the problem has some"
+        if self.fixed_grid and not sizes.grid:
+            return "is made for one grid, the sizes name none"
         return None
+
+
+@dataclass(frozen=True)
+class Traits:
+    """In what a network is unlike others; a class without the attribute ``traits`` has none of these.
+
+    Args:
+        ignores: inputs of ``forward`` that do not act on its output.
+        residual: the last frame of x is added to its output, so that it is trained with ``predict="state"``.
+        pointwise: without context frames, the output at a point follows from the coordinates there, so that any points
+            can be asked for.
+        batch_statistics: in training a sample depends on the others of its batch.
+    """
+
+    ignores: tuple[str, ...] = ()
+    residual: bool = False
+    pointwise: bool = False
+    batch_statistics: bool = False
 
 
 def require_whole(name: str, value: object, least: int) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sciflow.core.errors import InputError
-from sciflow.operators.inputs import case_features, check_inputs, grid_channels, grid_features
+from sciflow.operators.inputs import case_features, check_inputs, grid_channels, grid_features, wrap_around
 from sciflow.operators.sizes import Requires, Sizes, require_whole
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -119,16 +119,8 @@ class _Block(nn.Module):
 
     def forward(self, h: Tensor, conditions: Tensor) -> Tensor:
         shift = self.condition(conditions).view(h.shape[0], -1, *(1,) * len(self.periodic))
-        h = functional.gelu(self.norm_first(self.first(_wrap(h, self.periodic))) + shift)
-        return functional.gelu(self.norm_second(self.second(_wrap(h, self.periodic))))
-
-
-def _wrap(h: Tensor, periodic: tuple[bool, ...]) -> Tensor:
-    """One more point on both sides of periodic axes."""
-    for axis, wraps in enumerate(periodic, start=2):
-        if wraps:
-            h = torch.cat((h.narrow(axis, h.shape[axis] - 1, 1), h, h.narrow(axis, 0, 1)), axis)
-    return h
+        h = functional.gelu(self.norm_first(self.first(wrap_around(h, self.periodic))) + shift)
+        return functional.gelu(self.norm_second(self.second(wrap_around(h, self.periodic))))
 
 
 def _margins(size: int) -> tuple[int, int]:

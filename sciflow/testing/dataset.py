@@ -104,6 +104,7 @@ def _windows(dataset: Dataset) -> str:
         "parameters": (count, len(dataset.parameters)),
         "signals": (count, 2, len(dataset.signals)),
         "mask": (count, 1, *shape),
+        "known": (count, fields, *shape),
         "dt": (count,),
     }
     for name, size in expected.items():

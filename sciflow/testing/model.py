@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from sciflow.operators.sizes import Sizes
+    from sciflow.operators.sizes import Sizes, Traits
 
     Model = str | Callable[..., nn.Module]
 
@@ -43,15 +44,18 @@ def run_model_checks(
 
     - output: shape [B, T_out, C, *S], finite, the same for the same input;
     - inputs: every context frame and field, input field, parameter, signal, the mask (where the sizes have one) and dt
-      change it;
+      change it, but for those that its traits say it ignores, which do not;
     - gradients: one reaches every parameter;
-    - batch: a sample gives the same alone as in a batch, in training (dropout aside) and in evaluation;
-    - over-fitting: a batch is learned to 5 % of its variance in at most 400 steps of Adam;
+    - batch: a sample gives the same alone as in a batch, in evaluation and, dropout aside, in training (unless its
+      traits name batch statistics);
+    - over-fitting: a batch is learned to 5 % of its variance, outside solid cells, in at most 400 steps of Adam (as a
+      change of the last frame, where its traits say that this is added);
     - state: a second network that loads the state gives the same output.
 
     Args:
         model: name in the registry of networks, or a class that is called with `sizes` and `config`.
         sizes: sizes of its tensors; by default 2-D, two fields, two parameters, one signal, two frames in, with a mask.
+            Their grid is that of ``shape``.
         shape: points along each space axis, in tensor order.
         config: options of the network; small ones make the checks quick.
 
@@ -64,6 +68,7 @@ def run_model_checks(
     shape = shape or _SHAPES[sizes.dims]
     if len(shape) != sizes.dims:
         raise InputError(f"The shape {shape} has {len(shape)} axes, but the sizes have {sizes.dims}; make them equal.")
+    sizes = replace(sizes, grid=tuple(shape))
     suite = _Suite(_maker(model, sizes, config), sizes, shape)
     tests: list[Test] = [
         ("output", suite.output),
@@ -121,12 +126,16 @@ class _Suite:
         import torch
 
         network, batch = self._settled(), self._batch()
+        ignored = self._traits(network).ignores
         with torch.no_grad():
             reference = network(**batch)
             scale = float(reference.std()) or 1.0
             for label, changed in self._variations(batch):
                 change = float((network(**changed) - reference).abs().max())
-                ensure(change > 1e-6 * scale, f"{label} does not change the output")
+                if label.split()[0] in ignored:
+                    ensure(change == 0, f"{label} changes the output, but the traits say that it is ignored")
+                else:
+                    ensure(change > 1e-6 * scale, f"{label} does not change the output")
         return ", ".join(dict.fromkeys(label.split()[0] for label, _ in self._variations(batch)))
 
     def gradients(self) -> str:
@@ -149,7 +158,7 @@ class _Suite:
         for dropout in (part for part in network.modules() if "Dropout" in type(part).__name__):
             dropout.p = 0.0
         worst = 0.0
-        for mode in (False, True):
+        for mode in (False,) if self._traits(network).batch_statistics else (False, True):
             network.train(mode)
             with torch.no_grad():
                 together = network(**batch)
@@ -171,9 +180,10 @@ class _Suite:
         best = float("inf")
         for rate in _RATES:
             network = self._new().train()
+            base = batch["x"][:, -1:] if self._traits(network).residual else torch.zeros(())
             optimiser = torch.optim.Adam(network.parameters(), lr=rate)
             for step in range(1, _STEPS // len(_RATES) + 1):
-                error = (network(**batch) - target).square().mean()
+                error = ((network(**batch) - base - target) * batch["mask"][:, None]).square().mean()
                 ensure(bool(error.isfinite()), f"the error on one batch is NaN or infinite at step {step}")
                 best = min(best, float(error.detach()) / variance)
                 if best < _FIT:
@@ -207,6 +217,14 @@ class _Suite:
             noise = 0.1 * torch.randn(_ADAPTED, *target.shape[1:], generator=generator)
             adapt(torch.cat([target, target[torch.arange(_ADAPTED) % len(target)] + noise]))
         return network
+
+    @staticmethod
+    def _traits(network: nn.Module) -> Traits:
+        from sciflow.operators.sizes import Traits
+
+        traits = getattr(network, "traits", Traits())
+        assert isinstance(traits, Traits)
+        return traits
 
     def _settled(self) -> nn.Module:
         """The network after a few steps, in evaluation mode."""

@@ -24,6 +24,8 @@ def read_batch(windows: Windows, indices: list[int], device: torch.device) -> Ba
     """
     batch = dict(windows.__getitems__(indices))
     for name, tensor in batch.items():
+        if name in ("mask", "known"):  # made from booleans
+            continue
         # NumPy checks in this thread alone; torch would start a second team of threads beside the training's.
         finite = np.isfinite(tensor.numpy())
         if not finite.all():

@@ -66,7 +66,8 @@ def _names(layout: Layout, origin: Origin) -> list[tuple[str, str]]:
     kinds = {"fields": layout.fields, "input fields": layout.inputs}
     kinds |= {"case parameters": layout.parameters, "signals": layout.signals}
     rows = [(kind, listed(names)) for kind, names in kinds.items() if names]
-    return [*rows, ("solid cells", "yes, by a mask")] if layout.masked else rows
+    rows += [("solid cells", "yes, by a mask")] if layout.masked else []
+    return [*rows, ("known boundary cells", "yes, put into every frame")] if layout.known else rows
 
 
 def _axes(layout: Layout, origin: Origin) -> list[tuple[str, ...]]:
@@ -82,7 +83,8 @@ def _axes(layout: Layout, origin: Origin) -> list[tuple[str, ...]]:
 def _validation(training: Training, origin: Origin) -> str:
     if origin.valid_error is None:
         return "There was no validation; the error on cases of another kind is not known."
-    kind = {"mse": "mean squared error in normalised units", "relative": "relative L2 error"}[training.loss]
+    kinds = {"mse": "mean squared error in normalised units", "relative": "relative L2 error"}
+    kind = kinds.get(training.loss, "squared error relative to the squares of the fields, of batches")
     calls = f" over {training.unroll} calls" if training.unroll > 1 else ""
     return f"Validation error ({kind}{calls}, up to 256 windows): {origin.valid_error:.4g}."
 
@@ -105,6 +107,9 @@ def _use(training: Training, layout: Layout, any_batch: bool) -> str:
         ("scale", f"[{batch}, {len(layout.fields)}]", ", ".join(name or "1" for name in layout.scales)),
         ("time_scale", f"[{batch}]", layout.time_scale or "1"),
     ]
+    if layout.known:
+        shape = f"[{batch}, {training.frames_out}, {len(layout.fields)}, {space}]"
+        rows.append(("known", shape, "boundary data of the frames asked for, NaN elsewhere"))
     return (
         "`model.pt2` is one step in physical units, float32, on the grid above; it needs torch alone:\n\n"
         "```python\n"

@@ -48,11 +48,13 @@ class PhysicalStep(nn.Module):
         inputs: Tensor,
         scale: Tensor,
         time_scale: Tensor,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Frames [B, T_out, C, \\*S] after x (or, without context frames, at the time dt); see the model card."""
         given = {"x": x, "parameters": parameters, "signals": signals, "mask": mask, "dt": dt, "inputs": inputs}
         batch = {**given, "scale": scale, "time_scale": time_scale, "coordinates": self.coordinates}
-        return self.model.advance(batch)
+        frames = self.model.advance(batch)
+        return frames if known is None else torch.where(known.isnan(), frames, known)
 
 
 def export_program(
@@ -91,6 +93,7 @@ def export_program(
 
 def _example(layout: Layout, training: Training, space: Sequence[int], *, cases: int) -> dict[str, Tensor]:
     """Arguments of the right shapes."""
+    frames = (cases, training.frames_out, len(layout.fields), *space)
     return {
         "x": torch.zeros(cases, training.frames_in, len(layout.fields), *space),
         "parameters": torch.ones(cases, len(layout.parameters)),
@@ -100,6 +103,7 @@ def _example(layout: Layout, training: Training, space: Sequence[int], *, cases:
         "inputs": torch.zeros(cases, len(layout.inputs), *space),
         "scale": torch.ones(cases, len(layout.fields)),
         "time_scale": torch.ones(cases),
+        **({"known": torch.full(frames, torch.nan)} if layout.known else {}),
     }
 
 

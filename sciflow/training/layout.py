@@ -31,6 +31,8 @@ class Layout(Config):
         scales: for each field, the case coordinate with its characteristic scale; "" = none.
         time_scale: the case coordinate with the characteristic time; "" = none.
         inputs: fields that do not depend on time.
+        known: whether there are cells that hold boundary data, given at all times.
+        shape: points along each axis (models saved earlier do not say so).
         ends: whether the points include both ends of axes that are not periodic (models saved earlier do not say so).
     """
 
@@ -45,6 +47,8 @@ class Layout(Config):
     time_scale: str
     inputs: tuple[str, ...] = ()
     ends: bool = False
+    known: bool = False
+    shape: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, data: Dataset) -> Self:
@@ -61,6 +65,8 @@ class Layout(Config):
             time_scale=str(data.attrs.get("time_scale_coord", "")),
             inputs=tuple(data.inputs),
             ends=data.attrs.get("grid", "nodes") == "nodes" and set(data.space) != set(data.periodic),
+            known=bool(data.known_fields),
+            shape=tuple(data.shape),
         )
 
     def require_same(self, other: Layout) -> None:
@@ -104,6 +110,7 @@ class Layout(Config):
             mask=self.masked,
             inputs=len(self.inputs),
             ends=self.ends,
+            grid=self.shape,
         )
 
     def start(self, query: Query, frames_in: int) -> Start:
@@ -144,7 +151,20 @@ class Layout(Config):
         described = query.context.assign_attrs(periodic=",".join(self.periodic), grid=self.grid)
         parts["coordinates"] = unit_coordinates(described)
         tensors = {name: torch.from_numpy(np.ascontiguousarray(values, np.float32)) for name, values in parts.items()}
-        return Start(times=torch.from_numpy(times.astype(np.float64)), **tensors)
+        return Start(times=torch.from_numpy(times.astype(np.float64)), known=self._known(query), **tensors)
+
+    def _known(self, query: Query) -> torch.Tensor | None:
+        """[B, T_out, C, *S] boundary data, NaN elsewhere."""
+        if query.known is None:
+            if self.known:
+                raise InputError(
+                    "The query lacks the known boundary values that this surrogate was trained with; give its part "
+                    "'known', as sciflow.data.query does."
+                )
+            return None
+        dims = ("case", "time", *self.space)
+        values = [query.known[name].transpose(*dims).values.astype(np.float32) for name in self.fields]
+        return torch.from_numpy(np.stack(values, axis=2))
 
     def _mask(self, query: Query) -> np.ndarray:
         """[B, 1, *S] booleans, True = fluid."""

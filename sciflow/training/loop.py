@@ -1,4 +1,4 @@
-"""The training loop: AdamW on single batches through Lightning Fabric, with everything that makes it resumable."""
+"""The training loop: Adam or AdamW on single batches through Lightning Fabric, and what makes it resumable."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ class Loop:
         weights = list(model.network.parameters())
         options = {"lr": training.learning_rate, "weight_decay": training.weight_decay}
         fused = all(weight.is_floating_point() for weight in weights)
-        self._model, self._optimizer = self._fabric.setup(model, torch.optim.AdamW(weights, **options, fused=fused))
+        kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
+        self._model, self._optimizer = self._fabric.setup(model, kind(weights, **options, fused=fused))
 
     def resume(self, state: TrainingState) -> None:
         """Go to where a stored run stands, if there is one.

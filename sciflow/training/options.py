@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ConfigDict, create_model
 
 from sciflow.core import Config, InputError, near, validate
+from sciflow.operators import Traits
 from sciflow.training.config import Training
 
 
@@ -50,6 +51,19 @@ def split_options(
     theirs = {key: value for key, value in options.items() if key not in Training.model_fields}
     checked = validate(model, theirs, where)
     return settings, {key: getattr(checked, key) for key in theirs}
+
+
+def require_suited(name: str, network: type, training: Training) -> None:
+    """Raise if a network cannot be trained with these settings.
+
+    Raises:
+        InputError: naming the setting to change.
+    """
+    traits = getattr(network, "traits", Traits())
+    if traits.residual and training.output == "increment":
+        raise InputError(f"The network '{name}' adds the last frame to its output itself; use predict='state'.")
+    if training.points is not None and not traits.pointwise:
+        raise InputError(f"The network '{name}' does not find each point by itself; leave points out.")
 
 
 def _signature(network: type) -> type[_Options]:

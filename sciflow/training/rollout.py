@@ -29,6 +29,7 @@ class Start:
         time_scale: [B] characteristic times.
         inputs: [B, I, \\*S] fields that do not depend on time.
         coordinates: [D, \\*S] in [0, 1], the same for all cases.
+        known: [B, T_out, C, \\*S] boundary data that every frame takes, NaN where nothing is known; None if nowhere.
     """
 
     x: Tensor
@@ -40,13 +41,26 @@ class Start:
     time_scale: Tensor
     inputs: Tensor
     coordinates: Tensor
+    known: Tensor | None = None
 
     def part(self, first: int, last: int, device: torch.device) -> Self:
         """Cases ``first`` to ``last - 1`` on a device."""
-        parts = {item.name: getattr(self, item.name)[first:last] for item in fields(self) if item.name != "coordinates"}
-        parts["coordinates"] = self.coordinates
+        given = {item.name: getattr(self, item.name) for item in fields(self)}
+        parts = {
+            name: value if name == "coordinates" else value[first:last]
+            for name, value in given.items()
+            if value is not None
+        }
         # Times stay on the CPU: not every device knows float64.
         return replace(self, **{name: value if name == "times" else value.to(device) for name, value in parts.items()})
+
+    def imposed(self, frames: Tensor, first: int) -> Tensor:
+        """Frames [B, T, C, \\*S], the first of them number ``first`` after the context, with the known values in."""
+        if self.known is None:
+            return frames
+        values = self.known[:, first : first + frames.shape[1]]
+        inside = torch.where(values.isnan(), frames[:, : values.shape[1]], values)
+        return torch.cat([inside, frames[:, values.shape[1] :]], dim=1)
 
 
 @torch.no_grad()
@@ -55,9 +69,10 @@ def rollout(model: StepModel, start: Start, frames_out: int) -> Tensor:
 
     Each call of the network sees the last T_in frames, its own output among them, and gives ``frames_out`` more. It is
     told the signals at all these times, and as dt the time between the last frame it sees and the next. A last call
-    that would go beyond the frames asked for is cut, its signals being continued by their last value. Without context
-    frames, T_in = 0, each frame is one call of its own, which is told the time of the frame as dt. Cases (or frames) go
-    through the network in parts of about 260 000 cells.
+    that would go beyond the frames asked for is cut, its signals being continued by their last value. Known boundary
+    data replace what the network gives before its next call sees it. Without context frames, T_in = 0, each frame is
+    one call of its own, which is told the time of the frame as dt. Cases (or frames) go through the network in parts of
+    about 260 000 cells.
 
     Args:
         model: the fitted step; stays on its device.
@@ -89,7 +104,7 @@ def _each(model: StepModel, start: Start, size: int, device: torch.device) -> Te
         batch["signals"] = start.signals[case, frame, None].to(device)
         batch["dt"] = start.times[case, frame].to(torch.float32).to(device)
         forecast.append(model.advance(batch).cpu())
-    return torch.cat(forecast).unflatten(0, (cases, steps)).squeeze(2)
+    return start.imposed(torch.cat(forecast).unflatten(0, (cases, steps)).squeeze(2), 0)
 
 
 def _roll(model: StepModel, start: Start, frames_out: int) -> Tensor:
@@ -104,7 +119,7 @@ def _roll(model: StepModel, start: Start, frames_out: int) -> Tensor:
         now = first + frames_in
         batch["x"], batch["signals"] = window, signals[:, first : first + span]
         batch["dt"] = (start.times[:, now] - start.times[:, now - 1]).to(window.device, torch.float32)
-        frames = model.advance(batch)
+        frames = start.imposed(model.advance(batch), first)
         window = torch.cat([window, frames], dim=1)[:, -frames_in:]
         forecast.append(frames.cpu())
     return torch.cat(forecast, dim=1)[:, :steps]

@@ -15,10 +15,13 @@ def learning_rate(step: int, training: Training) -> float:
         r (s + 1) / W                                  for s < W
         r (1 + cos(pi (s - W) / (N - W))) / 2          for s >= W, schedule "cosine"
         r                                              for s >= W, schedule "constant"
+        r decay^floor(s / decay_every)                 for s >= W, schedule "step"; decay_every None: max(1, N // 5)
     """
     peak, rising = training.learning_rate, round(training.warmup * training.steps)
     if step < rising:
         return peak * (step + 1) / rising
     if training.schedule == "constant":
         return peak
+    if training.schedule == "step":
+        return peak * training.decay ** (step // (training.decay_every or max(1, training.steps // 5)))
     return 0.5 * peak * (1 + math.cos(math.pi * (step - rising) / (training.steps - rising)))

@@ -28,9 +28,12 @@ class StepModel(nn.Module):
         normaliser: fitted on the training cases.
         predict: what the outputs mean.
         masked: the problem has solid cells; they are held at 0 and left out of the error.
+        known: there are cells that hold boundary data; they are left out of the error, and between the calls of a
+            window they take their true values.
         frames_out: frames of one call, T_out; None means all frames of a window's y.
         loss: the error of a window, see :meth:`forward`.
         pushforward: only the last call of a window counts, see :meth:`forward`.
+        points: cells drawn for each batch while training, instead of all; for networks that find each by itself.
     """
 
     def __init__(
@@ -41,25 +44,29 @@ class StepModel(nn.Module):
         predict: Literal["increment", "state"],
         masked: bool,
         frames_out: int | None = None,
-        loss: Literal["mse", "relative"] = "mse",
+        loss: Literal["mse", "relative", "nmse"] = "mse",
         pushforward: bool = False,
+        known: bool = False,
+        points: int | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.normaliser = normaliser
         self.predict = predict
         self.masked = masked
+        self.known = known
         self.frames_out = frames_out
         self.loss = loss
         self.pushforward = pushforward
+        self.points = points
 
     def with_network(self, network: nn.Module) -> Self:
         """The same step with other weights; the normaliser is shared."""
-        options = {name: getattr(self, name) for name in ("predict", "masked", "frames_out", "loss", "pushforward")}
-        return type(self)(network, self.normaliser, **options)
+        names = ("predict", "masked", "known", "frames_out", "loss", "pushforward", "points")
+        return type(self)(network, self.normaliser, **{name: getattr(self, name) for name in names})
 
     def forward(self, batch: Batch) -> Tensor:
-        """Error [B] of each window, over frames, fields and fluid cells.
+        """Error [B] of each window, over frames, fields and fluid cells that are not known.
 
         A window may hold the frames of several calls; each call then sees the output of those before, and the error is
         the mean over the calls. With the increments or states o of the network and the values z that would give the
@@ -67,11 +74,15 @@ class StepModel(nn.Module):
 
             loss "mse":       mean of (o - z)^2, in normalised units
             loss "relative":  mean over fields of  ( sum of (x - y)^2 / sum of y^2 )^(1/2),  sums over frames and cells
+            loss "nmse":      sum of (x - y)^2 / mean over the batch of (sum of y^2),  sums over frames, fields, cells
 
-        where x and y are the frames given and the true ones, in physical units. With the push-forward trick the calls
+        where x and y are the frames given and the true ones, in physical units; the mean of the last over a batch is
+        the ratio of its totals. With the push-forward trick the calls
         before the last are not differentiated and do not count, so that the network learns to correct the error that
         its own output carries (Brandstetter, Worrall and Welling 2022, ICLR, arXiv:2202.03376, section 3.1).
         """
+        if self.points is not None and self.training:
+            batch = some_points(batch, self.points)
         total = batch["y"].shape[1]
         size = self.frames_out or total
         window, errors = batch["x"], []
@@ -84,7 +95,10 @@ class StepModel(nn.Module):
                 if counts:
                     errors.append(self._error(output, part))
                 if not last:
-                    window = torch.cat([window, self._frames(output, part)], dim=1)[:, -window.shape[1] :]
+                    frames = self._frames(output, part)
+                    if self.known:
+                        frames = torch.where(part["known"].unsqueeze(1) > 0, part["y"], frames)
+                    window = torch.cat([window, frames], dim=1)[:, -window.shape[1] :]
         return sum(errors[1:], errors[0]) / len(errors)
 
     def target(self, batch: Batch) -> Tensor:
@@ -125,21 +139,45 @@ class StepModel(nn.Module):
         """Solid cells of frames [B, T, C, *S] set to 0."""
         return torch.where(batch["mask"].unsqueeze(1) > 0, frames, 0) if self.masked else frames
 
+    def _scored(self, values: Tensor, batch: Batch) -> Tensor:
+        """Values [B, T, C, *S] with 0 in solid cells and where boundary data are known."""
+        held = self._hold(values, batch)
+        return torch.where(batch["known"].unsqueeze(1) > 0, 0, held) if self.known else held
+
     def _error(self, output: Tensor, batch: Batch) -> Tensor:
         if self.loss == "relative":
             return self._relative(output, batch)
-        error = self._hold((output - self.target(batch)).square(), batch)
-        if not self.masked:
+        if self.loss == "nmse":
+            return self._nmse(output, batch)
+        error = self._scored((output - self.target(batch)).square(), batch)
+        if not self.masked and not self.known:
             return error.flatten(1).mean(1)
-        fluid = batch["mask"].flatten(1).sum(1) * error.shape[1] * error.shape[2]
-        return error.flatten(1).sum(1) / fluid.clamp(min=1)
+        cells = batch["mask"].expand(-1, error.shape[2], *error.shape[3:])
+        counted = (cells * (1 - batch["known"]) if self.known else cells).flatten(1).sum(1) * error.shape[1]
+        return error.flatten(1).sum(1) / counted.clamp(min=1)
+
+    def _nmse(self, output: Tensor, batch: Batch) -> Tensor:
+        truth = self._scored(batch["y"], batch)
+        wrong = (self._scored(self._frames(output, batch), batch) - truth).square().flatten(1).sum(1)
+        least = (_SMALL * self.normaliser.std * batch["scale"]).square().sum() * truth[0, :, 0].numel()
+        return len(wrong) * wrong / truth.square().sum().maximum(least)
 
     def _relative(self, output: Tensor, batch: Batch) -> Tensor:
-        truth = self._hold(batch["y"], batch).transpose(1, 2).flatten(2)
-        given = self._frames(output, batch).transpose(1, 2).flatten(2)
+        truth = self._scored(batch["y"], batch).transpose(1, 2).flatten(2)
+        given = self._scored(self._frames(output, batch), batch).transpose(1, 2).flatten(2)
         least = _SMALL * math.sqrt(truth.shape[2]) * self.normaliser.std * batch["scale"]
         size = torch.linalg.vector_norm(truth, dim=2).maximum(least)
         return (torch.linalg.vector_norm(given - truth, dim=2) / size).mean(1)
+
+
+def some_points(batch: Batch, count: int) -> Batch:
+    """A batch with ``count`` of its cells, drawn with replacement, as the first of the space axes."""
+    axes = batch["coordinates"].shape[0]
+    cells = batch["coordinates"][0].numel()
+    chosen = torch.randint(cells, (count,), device=batch["y"].device)
+    names = [name for name in ("x", "y", "mask", "known", "inputs", "coordinates") if name in batch]
+    parts = {name: batch[name].flatten(-axes)[..., chosen] for name in names}
+    return batch | {name: part.unflatten(-1, (count, *[1] * (axes - 1))) for name, part in parts.items()}
 
 
 def call_of(batch: Batch, first: int, size: int) -> Batch:

@@ -25,7 +25,7 @@ from sciflow.training.costs import reset_peak, training_cost
 from sciflow.training.devices import choose_device, cpu_threads
 from sciflow.training.layout import Layout
 from sciflow.training.loggers import Logger, listeners
-from sciflow.training.options import split_options
+from sciflow.training.options import require_suited, split_options
 from sciflow.training.origin import Origin
 from sciflow.training.progress import OnStep, progress_bar
 from sciflow.training.rollout import rollout
@@ -59,6 +59,7 @@ class Surrogate(Method):
     def __init__(self, name: str, *, training: Training | None = None, **options: Any) -> None:
         self.name = name
         self.training, self.options = split_options(name, networks.get(name), training, options)
+        require_suited(name, networks.get(name), self.training)
         self._model: StepModel | None = None
         self._layout: Layout | None = None
         self._origin: Origin | None = None
@@ -117,7 +118,9 @@ class Surrogate(Method):
         generators = [device.index] if device.type == "cuda" else []
         with cpu_threads(training.threads), torch.random.fork_rng(devices=generators):
             seed_step(training.seed, -1, device)
-            model = self._new_model(layout, Normaliser.fit(train, frames_in=training.frames_in))
+            step, frames_in, constants = training.frame_step, training.frames_in, training.normalise
+            normaliser = Normaliser.fit(train, step=step, frames_in=frames_in, constants=constants)
+            model = self._new_model(layout, normaliser)
             adapt(model, windows, training)
             loop = Loop(model, windows, checks, training, device)
             if state is not None:
@@ -152,7 +155,7 @@ class Surrogate(Method):
         model, layout = self._fitted()
         frames_in = self.training.frames_in
         if isinstance(query, Dataset):
-            query = later_frames(query, frames_in)
+            query = later_frames(query, frames_in, step=self.training.frame_step)
         start = layout.start(query, frames_in)
         with cpu_threads(self.training.threads):
             model.to(choose_device(self.training.device))
@@ -213,9 +216,9 @@ class Surrogate(Method):
     def export(self, folder: str | Path) -> None:
         """Write one step in physical units as a program that needs torch alone, and a model card.
 
-        ``model.pt2`` (``torch.export.load``) takes x, parameters, signals, mask, dt, inputs, scale and time_scale by
-        name and gives the next frames, on the training grid and the CPU; ``MODEL_CARD.md`` says what these are, what
-        the model was trained on, and its errors and limits.
+        ``model.pt2`` (``torch.export.load``) takes x, parameters, signals, mask, dt, inputs, scale and time_scale (and
+        known, where cells hold boundary data) by name and gives the next frames, on the training grid and the CPU;
+        ``MODEL_CARD.md`` says what these are, what the model was trained on, and its errors and limits.
 
         Raises:
             InputError: the surrogate is not fitted or was saved by a version that noted no training grid, torch cannot
@@ -253,7 +256,8 @@ class Surrogate(Method):
 
     def _windows(self, data: Dataset) -> Windows:
         training = self.training
-        return Windows(data, frames_in=training.frames_in, frames_out=training.unroll * training.frames_out)
+        frames_out = training.unroll * training.frames_out
+        return Windows(data, frames_in=training.frames_in, frames_out=frames_out, step=training.frame_step)
 
     def _new_model(self, layout: Layout, normaliser: Normaliser) -> StepModel:
         network = build(self.name, layout.sizes(self.training), **self.options)
@@ -263,9 +267,11 @@ class Surrogate(Method):
             normaliser,
             predict=training.output,
             masked=layout.masked,
+            known=layout.known,
             frames_out=training.frames_out,
             loss=training.loss,
             pushforward=training.pushforward,
+            points=training.points,
         )
 
     def _identity(self, train: Dataset, valid: Dataset | None, layout: Layout) -> dict[str, Any]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from sciflow import problems
-from sciflow.baselines.coarse import CoarseSolver, apply, autonomous, averaging, linear, resampling
+from sciflow.baselines.coarse import CoarseSolver, apply, autonomous, averaging, linear, positions, resampling
 from sciflow.core import InputError
 from sciflow.data import Dataset, from_arrays, query, truth
 from sciflow.evaluation import ForecastTask, Horizon, evaluate
@@ -96,6 +97,34 @@ def test_driven_flow_between_walls() -> None:
 def darcy() -> Dataset:
     """Two cases on 32 cells, solved on these."""
     return from_arrays(simulate("darcy", cases=2, resolution=32, seed=1, options={"oversample": 1}))
+
+
+def test_rods_of_different_lengths_are_solved_in_metres_and_seconds_of_their_own() -> None:
+    """Exact solution u = exp(-kappa mu^2 t) cos(mu x), on the same reference coordinates in both cases."""
+    lengths, kappa, mu, points = np.array([1.0, 0.5]), np.array([0.1, 0.2]), 1.2, np.linspace(0, 1, 41)
+    x, times = points * lengths[:, None], np.linspace(0, 0.5, 6) * np.array([[1.0], [0.5]])
+    u = np.exp(-kappa[:, None] * mu**2 * times)[..., None] * np.cos(mu * x)[:, None]
+    given = {"kappa": kappa, "mu": [mu, mu], "length": lengths}
+    coords = {
+        "x": ("x", points, {"low": 0.0, "high": 1.0}), "x_of_case": (("case", "x"), x),
+        "time_of_case": (("case", "time"), times),
+        **{name: ("case", np.asarray(values), {"role": "parameter"}) for name, values in given.items()},
+    }  # fmt: skip
+    data = from_arrays(
+        xr.Dataset({"u": (("case", "time", "x"), u, {"role": "field"})}, coords, {"problem": "heat-rod"})
+    )
+    found = CoarseSolver(21).fit(data).predict(query(data, [0], 1, 5)).mean["u"]
+    np.testing.assert_allclose(found, truth(data, [0], 1, 5)["u"], atol=1e-5)  # 3e-7 measured; 1e-2 without metres
+
+
+def test_boundary_data_lie_on_the_boundary() -> None:
+    """Cells of boundary data have their centres outside, but hold the values on the faces of the domain."""
+    centres = np.array([-0.125, 0.125, 0.375, 0.625, 0.875])
+    data = xr.Dataset(
+        {"known": ("x", [True, *[False] * 4])}, {"x": centres, "x_of_case": (("case", "x"), 2 * centres[None])}
+    )
+    np.testing.assert_allclose(positions(data, 0, {"x": (0.0, 2.0)})["x"], [0.0, 0.25, 0.75, 1.25, 1.75])
+    np.testing.assert_allclose(positions(data.drop_vars("known"), 0, {"x": (0.0, 2.0)})["x"], 2 * centres)
 
 
 def test_cells_are_averaged() -> None:

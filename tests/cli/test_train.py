@@ -38,3 +38,24 @@ def test_unknown_loggers_and_models_are_named(sciflow, path: Path, tmp_path: Pat
     answer = sciflow("train", "fno", path, "--out", tmp_path / "model", *SETS, "--log", "tensorbord")
     assert answer.code == 2 and "Did you mean 'tensorboard'" in answer.err
     assert sciflow("export", tmp_path / "none", tmp_path / "out").code == 2
+
+
+def test_some_of_the_fields_are_trained_on(sciflow, tmp_path: Path) -> None:
+    u, v, w = np.random.default_rng(0).normal(size=(3, 4, 3, 16))
+    data = from_arrays({"u": u, "v": v, "w": w}, periodic=("x",), path=tmp_path / "three.h5")
+    data.with_split({"train": [0, 1], "test": [2, 3]}).close()
+    command = (
+        "train",
+        "fno",
+        tmp_path / "three.h5",
+        "--out",
+        tmp_path / "model",
+        *SETS,
+        "--set",
+        "steps=1",
+        "--fields",
+    )
+    assert sciflow(*command, "w,u").code == 0
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["layout"]["fields"] == ["w", "u"]
+    answer = sciflow(*command, "w,q")
+    assert answer.code == 2 and "no field 'q'" in answer.err

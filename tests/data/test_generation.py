@@ -78,7 +78,8 @@ def test_recipes_of_the_repository_are_valid(name: str) -> None:
     from sciflow.problems import get
 
     recipe = Recipe.load(name)
-    assert len(get(recipe.problem).sample(recipe.cases, recipe.seed, recipe.subset)) == recipe.cases
+    cases = get(recipe.problem).sample(recipe.cases, recipe.seed, recipe.subset)
+    assert len(cases) == (recipe.cases or len(cases)) and len(cases) > 1
 
 
 @pytest.mark.parametrize(
@@ -180,10 +181,29 @@ def test_union_of_listed_subsets_in_units_of_the_flow(tmp_path: Path) -> None:
 
 def test_all_cases_of_a_list_without_a_number() -> None:
     recipe = Recipe.load(cavities(subset="geo", cases=None))
-    from sciflow.data.generation import _sampled
+    from sciflow.data.generation import recipe_cases
 
     assert len(recipe_cases(recipe, registry.get("cavity"))) == 25
     with pytest.raises(InputError, match="say how many"):
         generate(cavities(subset="driven", cases=None), "never.h5")
     with pytest.raises(InputError, match="cannot be joined"):
         generate(cavities(subset="driven+geo"), "never.h5")
+
+
+def test_splits_that_the_cases_do_not_allow_are_left_out_with_a_word(tmp_path: Path) -> None:
+    """One list alone has no published split of three; unknown names stay errors."""
+    wanted = {
+        "paper-prop": {"kind": "paper", "subsets": ["prop"]},
+        "paper-all": {"kind": "paper", "subsets": ["prop", "bc", "geo"]},
+        "wider": {"kind": "outermost", "parameters": ["width"]},
+        "random": {"kind": "random"},
+    }
+    changes = {"subset": "prop", "cases": 10, "times": {"start": 0, "end": 0.1, "frames": 2, "unit": "flow"}}
+    with pytest.warns(UserWarning, match="left out") as noted:
+        data = generate(cavities(**changes, splits=wanted), tmp_path / "one.h5")
+    assert set(data.splits) == {"paper-prop", "random"}
+    assert sorted(str(item.message).split("'")[3] for item in noted) == ["paper-all", "wider"]
+    assert [len(data.splits["paper-prop"][part]) for part in ("train", "valid", "test")] == [8, 1, 1]
+    wrong = {"x": {"kind": "extrapolate", "parameter": "Ma"}}
+    with pytest.raises(InputError, match="Ma"):
+        generate(cavities(**changes, splits=wrong), tmp_path / "two.h5")

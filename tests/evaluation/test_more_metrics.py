@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 from sciflow.core import InputError
 from sciflow.evaluation.measures import Frames, metrics
+from sciflow.evaluation.measures.base import CaseScores
 from sciflow.evaluation.measures.compatible import ApeBenchError
 
 N = 32
@@ -151,7 +152,11 @@ def test_scores_of_other_benchmarks_average_ratios_of_frames() -> None:
 
 def test_geometric_mean_is_taken_after_the_mean_over_cases() -> None:
     curves = np.array([[0.1, 0.4], [0.3, 0.8]])
-    assert ApeBenchError.over_cases(curves) == pytest.approx(np.sqrt(0.2 * 0.6))
+    own = np.sqrt(curves.prod(axis=1))
+    metric = ApeBenchError()
+    found = metric.over_cases(own, CaseScores(curves={"pdebench_nrmse": curves}))
+    assert found == pytest.approx(np.sqrt(0.2 * 0.6))
+    assert metric.over_cases(own, CaseScores()) == pytest.approx((0.2 + np.sqrt(0.24)) / 2)  # all that is known then
 
 
 def test_ranked_probability_of_a_gaussian() -> None:

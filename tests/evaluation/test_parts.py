@@ -71,6 +71,20 @@ def test_two_data_sets_give_two_boards_and_one_table(tmp_path: Path, recipe: Pat
     assert isinstance(again, list) and {item.status for item in again} == {"finished"}
 
 
+def test_parts_with_the_same_recipe_share_its_data(tmp_path: Path, recipe: Path) -> None:
+    part = {"data": {"recipe": str(recipe)}, "task": TASK}
+    suite = {
+        "name": "twice",
+        "methods": [{"method": "persistence"}],
+        "parts": [{"name": "one", **part}, {"name": "two", **part, "metrics": ["rmse"]}],
+    }
+    planned = run(suite, tmp_path / "out", progress=False, dry_run=True)
+    assert len(planned) == 2 and not (tmp_path / "out" / "data").exists()
+    found = run(suite, tmp_path / "out", progress=False)
+    assert len(list((tmp_path / "out" / "data").glob("*.h5"))) == 1
+    assert found["one"].facts["data"] == found["two"].facts["data"]
+
+
 def test_test_cases_on_another_grid_are_scored_as_well(tmp_path: Path, recipe: Path) -> None:
     suite = {
         "name": "finer", "data": {"recipe": str(recipe)}, "task": TASK, "transfer": [{"resolution": 32}],

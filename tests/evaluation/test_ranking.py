@@ -14,6 +14,7 @@ from rich.console import Console
 
 from sciflow.core import InputError
 from sciflow.evaluation import Results, leaderboard, report
+from sciflow.evaluation.leaderboard_notes import left_out
 from sciflow.evaluation.leaderboard_table import columns, markdown, rich_table
 from sciflow.evaluation.number_text import short
 from sciflow.evaluation.ranking import as_json, as_table
@@ -219,3 +220,11 @@ def test_report_is_one_page() -> None:
     assert "A &lt;small&gt; suite" in page and "sciflow bench run small.yaml" in page and "ValueError: no" in page
     assert "data:image/png;base64," in page
     assert "http://" not in page and "https://" not in page and 'src="/' not in page
+
+
+def test_methods_that_do_not_beat_the_reference_are_named() -> None:
+    """Over 4 steps the mean error of "good" is (1 + 3 + 1 + 5) / 4 = 2.5, as that of persistence, (1 + 4) / 2."""
+    text = markdown(leaderboard(results()))
+    assert "No better than persistence over 1 step: bad, broken." in text
+    assert "No better than persistence over 4 steps: good, bad, broken." in text
+    assert left_out(0.25) == "Under-resolved: 25% of the cases; none of them is tested on.\n" and left_out(0.0) == ""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sciflow.core.errors import InputError
-from sciflow.operators.sizes import Requires, Sizes
+from sciflow.operators.sizes import Requires, Sizes, Traits
 from sciflow.testing import Check, check_model, run_model_checks
 
 SIZES = Sizes(2, 1, parameters=2, signals=1, frames_in=2, frames_out=1, periodic=(True,), mask=True, inputs=2)
@@ -202,6 +202,26 @@ def test_each_fault_is_found(model: type[nn.Module], name: str, message: str) ->
 
 def test_batch_normalisation_fails_nothing_else() -> None:
     assert [name for name, check in results(NormalisesBatch).items() if not check.passed] == ["batch"]
+
+
+class Unlike(NormalisesBatch):
+    """Ignores the mask, normalises with the batch, and adds the last frame; and says so."""
+
+    traits = Traits(ignores=("mask",), residual=True, batch_statistics=True)
+
+    def forward(self, x: Tensor, *, mask: Tensor, **others: Tensor) -> Tensor:
+        return x[:, -1:] + super().forward(x, mask=torch.ones_like(mask), **others)
+
+
+class SaysTooMuch(Sound):
+    traits = Traits(ignores=("dt",))
+
+
+def test_what_traits_declare_is_allowed_and_held_to() -> None:
+    assert [check for check in results(Unlike).values() if not check.passed] == []
+    wrong = [check for check in results(SaysTooMuch).values() if not check.passed]
+    assert [check.name for check in wrong] == ["inputs"]
+    assert "dt changes the output, but the traits say that it is ignored" in wrong[0].detail
 
 
 def test_failures_are_raised_with_their_names() -> None:

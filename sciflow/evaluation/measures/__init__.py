@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sciflow.core.registry import Registry
 from sciflow.evaluation.measures.base import Frames, Metric
+from sciflow.evaluation.measures.cfdbench import CfdBenchMae, CfdBenchMse, CfdBenchNmse, ScoredFrames
 from sciflow.evaluation.measures.compatible import ApeBenchError, PdeBenchError, WellError
 from sciflow.evaluation.measures.flow import EnergyError, EnstrophyError
+from sciflow.evaluation.measures.forces import DragError, LiftError
 from sciflow.evaluation.measures.gradients import GradientError, SobolevError
 from sciflow.evaluation.measures.horizon import CorrelationTime
 from sciflow.evaluation.measures.physics import ConservedError, Divergence
@@ -25,8 +27,10 @@ from sciflow.evaluation.measures.relative import (
     VarianceScaledError,
 )
 from sciflow.evaluation.measures.residual import EquationError
+from sciflow.evaluation.measures.sections import MassFluxError, ProfileError
 from sciflow.evaluation.measures.spectra import HighFourierError, LowFourierError, MiddleFourierError, SpectralError
 from sciflow.evaluation.measures.uncertainty import Coverage, RankedProbability
+from sciflow.evaluation.measures.wake import StrouhalError
 
 metrics: Registry[type[Metric]] = Registry("metric", "sciflow.metrics")
 for _metric in (
@@ -58,6 +62,15 @@ for _metric in (
     PdeBenchError,
     WellError,
     ApeBenchError,
+    StrouhalError,
+    DragError,
+    LiftError,
+    MassFluxError,
+    ProfileError,
+    CfdBenchNmse,
+    CfdBenchMse,
+    CfdBenchMae,
+    ScoredFrames,
 ):
     metrics.add(_metric.name, _metric)
 

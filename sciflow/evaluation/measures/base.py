@@ -3,7 +3,8 @@
 A metric sees aligned frames and returns *terms*: numbers that add up (or whose maximum is taken) over frames, starts
 and fields of a case, together with the formula that turns pooled terms into the score. So the reduction order is the
 same for all of them: cells and frames (and starts) of a case are pooled, then the formula is applied, giving one
-number per case; the mean over cases comes last. Frames of the context are never among them.
+number per case; the mean over cases comes last, or what a metric has in its place (`Metric.over_cases`: a ratio of
+means, a mean over frames). Frames of the context are never among them, nor are known cells.
 
 The row "all" pools the fields of one unit (u and v, say) before the formula. Fields of different units are never added
 up: where a data set has several units, "all" is the mean of the groups' scores if the metric is relative (without a
@@ -13,6 +14,7 @@ unit), and there is no row "all" otherwise.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -27,7 +29,8 @@ class Frames:
 
     Shapes: prediction and truth [B, T, C, *S]; start [B, C, *S], the last frame of the context (what persistence
     holds), or [B, T, C, *S], the training mean, where a task has no start frames; weights [*S] or [B, *S], fluid
-    volume of each cell; variance as the prediction, where the method gives one; inputs [B, *S] by name.
+    volume of each cell, 0 in the solid and where values are known; known, of the same shapes, the cells that hold
+    boundary data; variance as the prediction, where the method gives one; inputs [B, *S] by name.
     """
 
     prediction: np.ndarray
@@ -37,6 +40,7 @@ class Frames:
     fields: tuple[str, ...]
     axes: tuple[str, ...] = ()
     points: dict[str, np.ndarray] = field(default_factory=dict)  # coordinates of each space axis
+    positions: dict[str, np.ndarray] = field(default_factory=dict)  # [B, n] metres, of axes where they differ by case
     periodic: tuple[str, ...] = ()
     units: dict[str, str] = field(default_factory=dict)
     problem: str = ""
@@ -46,6 +50,7 @@ class Frames:
     variance: np.ndarray | None = None
     inputs: dict[str, np.ndarray] = field(default_factory=dict)
     grid: str = "nodes"  # or "cells": values at the centres of cells
+    known: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.prediction.shape != self.truth.shape:
@@ -59,16 +64,40 @@ class Frames:
     @property
     def volume(self) -> np.ndarray:
         """`weights` shaped to broadcast against [B, T, C, *S]."""
-        batched = self.weights.ndim == self.truth.ndim - 2
-        return self.weights[:, None, None] if batched else self.weights
+        return self._framed(self.weights)
+
+    @property
+    def fluid(self) -> np.ndarray:
+        """True where there is fluid, known or not, shaped as `volume`."""
+        return self.volume > 0 if self.known is None else (self.volume > 0) | self._framed(self.known)
 
     @property
     def masked_truth(self) -> np.ndarray:
         """The truth with 0 in the solid."""
-        return np.where(self.volume > 0, self.truth, 0.0)
+        return np.where(self.fluid, self.truth, 0.0)
+
+    @property
+    def masked_prediction(self) -> np.ndarray:
+        """The forecast with 0 in the solid and the truth where it is known; infinite where it is not finite."""
+        return self.masked_truth + self.error()
+
+    def length(self, axis: str) -> np.ndarray:
+        """Metres in one unit of the coordinate of an axis, [B]; 1 where all cases share their coordinates."""
+        if axis not in self.positions:
+            return np.ones(len(self.truth))
+        ends, points = self.positions[axis][:, [0, -1]], self.points[axis]
+        return np.asarray((ends[:, 1] - ends[:, 0]) / (points[-1] - points[0]))
+
+    def metres(self, axis: str, case: int) -> np.ndarray:
+        """Positions along an axis in one of the queries."""
+        return self.positions[axis][case] if axis in self.positions else self.points[axis]
+
+    def _framed(self, cells: np.ndarray) -> np.ndarray:
+        """Values [*S] or [B, *S], shaped to broadcast against [B, T, C, *S]."""
+        return cells[:, None, None] if cells.ndim == self.truth.ndim - 2 else cells
 
     def error(self) -> np.ndarray:
-        """prediction - truth; 0 in the solid, infinity where the forecast is not finite."""
+        """prediction - truth; 0 in the solid and where values are known, infinity where the forecast is not finite."""
         with np.errstate(over="ignore", invalid="ignore"):
             error = self.prediction - self.truth
         error = np.where(np.isfinite(error), error, np.inf)
@@ -86,6 +115,14 @@ class Frames:
             return np.sum(np.where(self.volume > 0, self.volume * values, 0.0), axis=space)
 
 
+@dataclass(frozen=True)
+class CaseScores:
+    """Scores of several metrics by name: of each case [cases], and of each case and lead time [cases, T]."""
+
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    curves: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
 class Metric(ABC):
     """One score. Subclasses say their formula in the docstring; `better` is "lower" or "higher"."""
 
@@ -95,6 +132,8 @@ class Metric(ABC):
     perfect: ClassVar[float | None] = 0.0  # score of the truth itself; None where that depends on the data
     sees_shifts: ClassVar[bool] = True  # whether frames at the wrong time must score worse; not so for invariants
     relative: ClassVar[bool] = False  # whether the score has no unit, so that fields of different units have a mean
+    needs: ClassVar[tuple[str, ...]] = ()  # further metrics that `over_cases` takes
+    least_frames: ClassVar[int] = 1  # shorter horizons are not scored with it
 
     def rows(self, frames: Frames) -> tuple[str, ...]:
         """What `terms` has one entry for: the fields, unless the metric says otherwise."""
@@ -127,6 +166,15 @@ class Metric(ABC):
     def over_units(self, terms: np.ndarray) -> float:
         """Score of several groups of fields, terms [groups, K]: the mean of their scores."""
         return float(np.mean(self.value(terms)))
+
+    def over_cases(self, own: np.ndarray, others: CaseScores) -> float:
+        """Score of several cases: the mean of theirs, unless the metric says otherwise.
+
+        Args:
+            own: score of each case, [cases].
+            others: scores of the same cases by the metrics that this one needs; one that is not there was not computed.
+        """
+        return float(np.mean(own))
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

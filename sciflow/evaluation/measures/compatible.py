@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from sciflow.evaluation.measures.base import Frames, Metric, ratio
+from sciflow.evaluation.measures.base import CaseScores, Frames, Metric, ratio
 
 
 class _PerFrame(Metric):
@@ -81,13 +81,14 @@ class ApeBenchError(Metric):
     """Geometric mean over lead times of the mean nRMSE, as APEBench aggregates roll-outs.
 
     nRMSE of each frame as in `pdebench_nrmse`; its mean over cases (and starts, fields) at each lead time; then the
-    geometric mean over lead times. `sciflow.evaluation.score` gives that number. For a single case, and in
-    tables by case, it is the geometric mean over all frames of the case. 0 if a frame is met exactly.
+    geometric mean over lead times. For a single case, and in tables by case, it is the geometric mean over all frames
+    of the case; a table without curves by lead time has the mean of those. 0 if a frame is met exactly.
 
     Source: Koehler et al. (2024), APEBench, NeurIPS Datasets and Benchmarks (arXiv:2411.00180), section 4.
     """
 
     name = "apebench_gmean_nrmse"
+    needs = ("pdebench_nrmse",)
     relative = True
 
     def terms(self, frames: Frames) -> np.ndarray:
@@ -99,8 +100,9 @@ class ApeBenchError(Metric):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.exp(terms[..., 0] / terms[..., 1])
 
-    @staticmethod
-    def over_cases(curves: np.ndarray) -> float:
-        """The score from the nRMSE of each case and lead time, [cases, T] (`pdebench_nrmse` by lead time)."""
+    def over_cases(self, own: np.ndarray, others: CaseScores) -> float:
+        """Geometric mean over lead times of the mean nRMSE over cases."""
+        if "pdebench_nrmse" not in others.curves:
+            return super().over_cases(own, others)
         with np.errstate(divide="ignore"):
-            return float(np.exp(np.log(curves.mean(axis=0)).mean()))
+            return float(np.exp(np.log(others.curves["pdebench_nrmse"].mean(axis=0)).mean()))

@@ -119,7 +119,9 @@ def _curl_squared(frames: Frames, velocity: list[np.ndarray]) -> np.ndarray:
     def slope(component: int, along: int) -> np.ndarray:
         position = len(frames.axes) - 1 - along
         axis = frames.axes[position]
-        return derivative(velocity[component], frames.points[axis], axis=2 + position, periodic=axis in frames.periodic)
+        periodic = axis in frames.periodic
+        slope = derivative(velocity[component], frames.points[axis], axis=2 + position, periodic=periodic)
+        return slope / frames.length(axis).reshape(-1, *[1] * (slope.ndim - 1))
 
     pairs = [(0, 1)] if len(velocity) == 2 else [(0, 1), (1, 2), (2, 0)]
     return sum(((slope(b, a) - slope(a, b)) ** 2 for a, b in pairs), np.zeros_like(velocity[0]))
@@ -129,10 +131,11 @@ def _from_vorticity(frames: Frames, vorticity: np.ndarray) -> tuple[np.ndarray, 
     """Velocity (psi_y, -psi_x) of a periodic plane, each [B, T, y, x]."""
     rows, columns = vorticity.shape[-2:]
     y, x = (frames.points[axis] for axis in frames.axes)
-    ky = 2 * np.pi * np.fft.fftfreq(rows, y[1] - y[0])[:, None]
-    kx = 2 * np.pi * np.fft.rfftfreq(columns, x[1] - x[0])[None]
+    height, width = (frames.length(axis)[:, None, None, None] for axis in frames.axes)
+    ky = 2 * np.pi * np.fft.fftfreq(rows, y[1] - y[0])[:, None] / height
+    kx = 2 * np.pi * np.fft.rfftfreq(columns, x[1] - x[0]) / width
     square = kx**2 + ky**2
-    square[0, 0] = 1.0
+    square[..., 0, 0] = 1.0
     psi = np.fft.rfft2(vorticity) / square
     psi[..., 0, 0] = 0.0
     return np.fft.irfft2(1j * ky * psi, s=(rows, columns)), np.fft.irfft2(-1j * kx * psi, s=(rows, columns))

@@ -28,7 +28,7 @@ def squared_gradient(frames: Frames, values: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         for position, axis in enumerate(frames.axes):
             slope = derivative(values, frames.points[axis], axis=3 + position, periodic=axis in frames.periodic)
-            total += slope**2
+            total += (slope / _by_case(frames.length(axis), values)) ** 2
     return np.where(np.isfinite(total), total, np.inf)
 
 
@@ -63,10 +63,12 @@ class SobolevError(Metric):
     relative = True
 
     def terms(self, frames: Frames) -> np.ndarray:
-        length = max(_side(frames, axis) for axis in frames.axes) / (2 * np.pi)
+        sides = [_side(frames, axis) * frames.length(axis) for axis in frames.axes]
+        length = _by_case(np.max(sides, axis=0) / (2 * np.pi), frames.truth)
 
         def norm(values: np.ndarray) -> np.ndarray:
-            return frames.integrate(values**2 + length**2 * squared_gradient(frames, values))
+            with np.errstate(over="ignore", invalid="ignore"):
+                return frames.integrate(values**2 + length**2 * squared_gradient(frames, values))
 
         return np.stack([norm(frames.error()), norm(frames.masked_truth)], axis=-1)
 
@@ -74,7 +76,13 @@ class SobolevError(Metric):
         return np.sqrt(ratio(terms[..., 0], terms[..., 1]))
 
 
+def _by_case(numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """One number for each case, shaped to broadcast against values [B, ...]."""
+    return numbers.reshape(-1, *[1] * (values.ndim - 1))
+
+
 def _side(frames: Frames, axis: str) -> float:
+    """Length of the domain along an axis, in units of the coordinate."""
     points = frames.points[axis]
     closed = axis not in frames.periodic and frames.grid == "nodes"
     return float(points[-1] - points[0]) * (1.0 if closed else len(points) / (len(points) - 1))

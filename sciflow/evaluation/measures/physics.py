@@ -82,7 +82,10 @@ def _integral(density: sympy.Expr, frames: Frames, fields: np.ndarray) -> np.nda
     column = (slice(None), None, *(None,) * len(frames.axes))
     values.update({name: np.asarray(value)[column] for name, value in frames.parameters.items()})
     for position, axis in enumerate(frames.axes):
-        values.setdefault(axis, frames.points[axis][(..., *(None,) * (len(frames.axes) - 1 - position))])
+        places = frames.positions[axis][:, None] if axis in frames.positions else frames.points[axis]
+        shape = [1] * len(frames.axes)
+        shape[position] = -1
+        values.setdefault(axis, places.reshape(*places.shape[:-1], *shape))
     if frames.times is not None:
         values.setdefault("t", frames.times[(..., *(None,) * len(frames.axes))])
     names = sorted(symbol.name for symbol in plain.free_symbols)
@@ -118,13 +121,16 @@ class Divergence(Metric):
 
     def terms(self, frames: Frames) -> np.ndarray:
         total = np.zeros_like(frames.truth[:, :, 0])
-        inside = frames.volume[:, 0, 0] if frames.volume.ndim == frames.truth.ndim else frames.volume
-        weights = np.broadcast_to(inside, total[:, 0].shape).copy()
+        shape = (len(total), 1, 1, *frames.truth.shape[3:])
+        weights, fluid = (np.broadcast_to(part, shape)[:, 0, 0].copy() for part in (frames.volume, frames.fluid))
+        predicted = frames.masked_prediction
         for position, axis in enumerate(frames.axes):
-            component = frames.prediction[:, :, _component(frames, axis)]
+            component = predicted[:, :, _component(frames, axis)]
             periodic = axis in frames.periodic
-            total += derivative(component, frames.points[axis], axis=2 + position, periodic=periodic)
-            weights *= _whole_stencil(weights > 0, axis=1 + position, periodic=periodic)
+            with np.errstate(over="ignore", invalid="ignore"):
+                slope = derivative(component, frames.points[axis], axis=2 + position, periodic=periodic)
+                total += slope / frames.length(axis).reshape(-1, *[1] * (slope.ndim - 1))
+            weights *= whole_stencil(fluid, axis=1 + position, periodic=periodic)
         square = np.where(np.isfinite(total), total, np.inf) ** 2
         space = tuple(range(2, square.ndim))
         above = np.where(weights[:, None] > 0, weights[:, None] * square, 0.0).sum(axis=space)
@@ -155,10 +161,13 @@ def derivative(values: np.ndarray, points: np.ndarray, *, axis: int, periodic: b
     return np.asarray(np.gradient(values, points, axis=axis, edge_order=2))
 
 
-def _whole_stencil(fluid: np.ndarray, *, axis: int, periodic: bool) -> np.ndarray:
-    """Cells whose two neighbours along an axis are fluid as well (a wall at the edge of the domain does not count)."""
-    left, right = np.roll(fluid, 1, axis), np.roll(fluid, -1, axis)
-    if not periodic:
-        np.moveaxis(left, axis, 0)[0] = True
-        np.moveaxis(right, axis, 0)[-1] = True
-    return left & right
+def whole_stencil(fluid: np.ndarray, *, axis: int, periodic: bool, reach: int = 1) -> np.ndarray:
+    """Cells with fluid in the `reach` cells to either side along an axis (a wall at the edge of the domain is none)."""
+    whole = np.ones_like(fluid)
+    for distance in range(1, reach + 1):
+        left, right = np.roll(fluid, distance, axis), np.roll(fluid, -distance, axis)
+        if not periodic:
+            np.moveaxis(left, axis, 0)[:distance] = True
+            np.moveaxis(right, axis, 0)[-distance:] = True
+        whole &= left & right
+    return whole

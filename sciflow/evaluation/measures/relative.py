@@ -11,7 +11,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from sciflow.evaluation.measures.base import Frames, Metric, ratio
+from sciflow.evaluation.measures.base import CaseScores, Frames, Metric, ratio
 
 
 class _Relative(Metric):
@@ -110,6 +110,7 @@ class Gain(_Relative):
     """
 
     name = "gain"
+    needs = ("nmse", "persistence_nmse")
     perfect = float("inf")
     better = "higher"
 
@@ -122,6 +123,13 @@ class Gain(_Relative):
     def over_units(self, terms: np.ndarray) -> float:
         held, error = (ratio(terms[..., index], terms[..., 2]).mean(axis=-1) for index in (0, 1))
         return float(np.nan_to_num(self.value(np.stack([held, error], axis=-1)), nan=1.0, posinf=np.inf))
+
+    def over_cases(self, own: np.ndarray, others: CaseScores) -> float:
+        """Mean NMSE of persistence / mean NMSE of the method."""
+        if not set(self.needs) <= set(others.values):
+            return super().over_cases(own, others)
+        below, above = (float(np.mean(others.values[name])) for name in self.needs)
+        return float("inf") if below == 0 else above / below
 
 
 @final
