@@ -26,6 +26,16 @@ solvers.add(
     summary="steady incompressible 2-D flow between walls: marched until it rests",
 )
 solvers.add(
+    "immersed",
+    "sciflow.solvers.immersed.solver:Immersed",
+    summary="incompressible 2-D flow through a channel past bodies: graded staggered grid, volume-fraction forcing",
+)
+solvers.add(
+    "two-phase",
+    "sciflow.solvers.twophase.solver:TwoPhase",
+    summary="water and air in 2-D, obstacles, gravity: geometric volume of fluid, direct pressure solve",
+)
+solvers.add(
     "elliptic",
     "sciflow.solvers.elliptic.solver:Elliptic",
     summary="linear steady equations in 1-D and 2-D: finite volumes, sparse direct",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 # Tried in this order; the first ones are the most accurate where they fit.
-_ORDER = ("periodic", "lines", "elliptic", "volume", "shallow-water", "incompressible")
+_ORDER = ("periodic", "lines", "elliptic", "volume", "shallow-water", "incompressible", "immersed")
 
 
 def choose(problem: Problem) -> tuple[str, dict[str, Any]]:
@@ -123,6 +123,10 @@ def simulate(
         from sciflow.solvers.initial import initial_fields
 
         initial = initial_fields(declared, drawn, engine.grid(drawn), float(moments[0]), initial)
+    if initial is None:
+        from sciflow.solvers.groups import solve
+
+        return solve(engine, drawn, moments)
     return engine.run(drawn, moments, initial)
 
 

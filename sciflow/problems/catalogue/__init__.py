@@ -9,6 +9,9 @@ SUMMARIES = {
     "cahn-hilliard": ("cahn_hilliard", "Cahn-Hilliard equation, 2-D periodic: phase separation"),
     "cavity": ("cavity", "Lid-driven cavity, incompressible Navier-Stokes, 2-D"),
     "cavity-steady": ("cavity_steady", "Steady lid-driven cavity: momentum, continuity, pressure gauge, 2-D"),
+    "cylinder": ("cylinder", "Cylinder in a channel, incompressible Navier-Stokes, 2-D"),
+    "cylinder-dfg": ("cylinder_dfg", "Cylinder in a channel: DFG benchmark 2D-2 at Re 100"),
+    "dam": ("dam", "Water over a step: two phases, gravity, obstacle, 2-D"),
     "darcy": ("darcy", "Darcy flow with a random coefficient, 2-D steady"),
     "fisher-kpp": ("fisher_kpp", "Fisher-KPP equation, 1-D: a travelling front"),
     "fitzhugh-nagumo": ("fitzhugh_nagumo", "FitzHugh-Nagumo equations, 2-D periodic: spiral waves"),
@@ -28,6 +31,8 @@ SUMMARIES = {
     "schroedinger": ("schroedinger", "Nonlinear Schroedinger equation, 1-D periodic: solitons"),
     "shallow-water": ("shallow_water", "Shallow-water equations over a bed, 2-D"),
     "swift-hohenberg": ("swift_hohenberg", "Swift-Hohenberg equation, 2-D periodic: patterns"),
+    "tube": ("tube", "Water entering a tube full of air: two phases, 2-D"),
+    "water-column": ("water_column", "Collapsing column of water in a closed box: two phases, 2-D"),
     "wave": ("wave", "Wave equation of a string with fixed ends, 1-D"),
     "wave-2d": ("wave_2d", "Wave equation, 2-D periodic"),
 }

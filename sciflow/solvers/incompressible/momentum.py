@@ -92,18 +92,23 @@ def wall_velocities(problem: Problem, velocity: tuple[str, str]) -> dict[str, tu
     """
     if not isinstance(problem.domain, Box) or problem.periodic:
         raise InputError("it takes a plain box with a wall on each side, without obstacles and periodic axes.")
-    x, y = problem.axes
-    out = {}
-    for side in SIDES:
-        name = {"x": x, "y": y}[side[0]] + side[1]
-        conditions = [problem.boundary.get(component, {}).get(name) for component in velocity]
-        if not all(isinstance(condition, Dirichlet) for condition in conditions):
-            raise InputError(f"the side '{name}' must prescribe the velocity, by NoSlip() or Dirichlet((u, v)).")
-        u, v = (problem.drive(sympy.sympify(condition.value[0])) for condition in conditions if condition is not None)
-        if u.has(AppliedUndef) or v.has(AppliedUndef):
-            raise InputError(f"the velocity on side '{name}' must not depend on a field.")
-        out[side] = (u, v)
-    return out
+    return {side: side_velocity(problem, velocity, side) for side in SIDES}
+
+
+def side_velocity(problem: Problem, velocity: tuple[str, str], side: str) -> tuple[sympy.Expr, sympy.Expr]:
+    """Velocity `(u, v)` that one of the sides y-, y+, x-, x+ prescribes.
+
+    Raises:
+        InputError: the side does not prescribe both components, or by an unknown field.
+    """
+    name = dict(zip("xy", problem.axes, strict=True))[side[0]] + side[1]
+    conditions = [problem.boundary.get(component, {}).get(name) for component in velocity]
+    if not all(isinstance(condition, Dirichlet) for condition in conditions):
+        raise InputError(f"the side '{name}' must prescribe the velocity, by NoSlip() or Dirichlet((u, v)).")
+    u, v = (problem.drive(sympy.sympify(condition.value[0])) for condition in conditions if condition is not None)
+    if u.has(AppliedUndef) or v.has(AppliedUndef):
+        raise InputError(f"the velocity on side '{name}' must not depend on a field.")
+    return u, v
 
 
 def reason_against(problem: Problem) -> str | None:

@@ -1,0 +1,105 @@
+"""Water over a step: inflow at the foot of the left side, gravity, a barrier, an open right side.
+
+The published case also lets air in above the inflow; here that part of the side is a wall, so that one side is open.
+The published initial patch of water is not documented; here it is the block of water that stands at the inlet.
+"""
+
+from sympy import And, Piecewise, pi, sin, sqrt
+
+from sciflow.problems import (
+    Box,
+    Dirichlet,
+    Field,
+    NoSlip,
+    Outflow,
+    Parameter,
+    Problem,
+    Signal,
+    Solver,
+    conservation,
+    coordinates,
+    grid,
+    sampled,
+)
+
+INLET = 0.1  # height of the inflow and side of the initial block of water, m
+
+t, x, y = coordinates("t x y")
+velocity = Field("velocity", components=("u", "v"), unit="m/s", long_name="velocity of the mixture")(t, x, y)
+p = Field("p", unit="Pa", long_name="pressure above that of still air")(t, x, y)
+alpha = Field("alpha", unit="", long_name="volume fraction of water")(t, x, y)
+
+u_in = Parameter("u_in", 1.0, unit="m/s", description="reference speed of the inflow")
+rho = Parameter("rho", 100.0, unit="kg/m^3", description="density of the water")
+mu = Parameter("mu", 0.1, 0.01, 1.0, scale="log", unit="Pa*s", description="dynamic viscosity of the water")
+barrier_height = Parameter("barrier_height", 0.1, unit="m", description="height of the barrier")
+barrier_width = Parameter("barrier_width", 0.05, unit="m", description="width of the barrier")
+
+a1, a2 = (Parameter(f"inlet_amplitude_{i}", 0.0, unit="") for i in (1, 2))
+period1, period2 = (
+    Parameter(f"inlet_period_{i}", 10.0, unit="", description="in barrier_height / u_in") for i in (1, 2)
+)
+phase1, phase2 = (Parameter(f"inlet_phase_{i}", 0.0, unit="") for i in (1, 2))
+
+speed = sqrt(u_in**2 + 9.81 * INLET)  # of the inflow and of waves on it
+passed = t * u_in / barrier_height  # time in units in which the inflow moves by the height of the barrier
+waves = a1 * sin(2 * pi * passed / period1 + phase1) + a2 * sin(2 * pi * passed / period2 + phase2)
+inlet = Signal(
+    "inlet",
+    u_in * (1 + waves),
+    coefficients=(a1, period1, phase1, a2, period2, phase2),
+    unit="m/s",
+    long_name="speed of the inflow",
+)(t)
+
+block = And(x < INLET, y < INLET)
+_BARRIER: dict[str, list[float]] = {"barrier_height": [0.1], "barrier_width": [0.05]}
+
+problem = Problem(
+    name="dam",
+    title="Water over a step",
+    reference="Luo et al. (2023), CFDBench, arXiv:2310.05963 (subsets prop, bc, geo)",
+    fields=[velocity, p, alpha],
+    parameters=[u_in, rho, mu, barrier_height, barrier_width],
+    signals=[inlet],
+    scales={x: INLET, y: INLET, t: INLET / speed, velocity: speed, p: rho * speed**2},
+    numbers={"Re": rho * u_in * INLET / mu},
+    domain=Box(x=(0, 1.5), y=(0, 0.4)) - Box(x=(0.5, 0.5 + barrier_width), y=(0, barrier_height)),
+    time=(0, 10),
+    initial={velocity: (Piecewise((inlet, block), (0, True)), 0), alpha: Piecewise((1, block), (0, True))},
+    boundary={
+        velocity: {
+            "x-": Dirichlet((Piecewise((inlet, y < INLET), (0, True)), 0)), "x+": Outflow(),
+            "y-": NoSlip(), "y+": NoSlip(), "obstacle": NoSlip(),
+        },
+        p: {"x+": Dirichlet(0)},
+    },
+    conserves=[conservation("water", alpha, alpha * velocity)],
+    subsets={
+        # CFDBench: Re 1 to 10,000.
+        "prop": grid(
+            rho=[10 + 110 * k for k in range(10)],
+            mu=[round(0.01 + 0.11 * k, 2) for k in range(10)],
+            **_BARRIER,
+            u_in=[1.0],
+        ),
+        "bc": grid(
+            u_in=[*(k / 20 for k in range(1, 21)), *(k / 50 for k in range(51, 101))], rho=[100.0], mu=[0.1], **_BARRIER
+        ),
+        "geo": grid(
+            barrier_height=[0.11, 0.12, 0.13, 0.14, 0.15], barrier_width=[k / 100 for k in range(1, 11)],
+            rho=[100.0], mu=[0.1], u_in=[1.0],
+        ),
+        # Re 20 to 500; the inflow varies in time, so that the family has no single parameter.
+        "driven": sampled(
+            mu=(0.02, 0.5, "log"),
+            inlet_amplitude_1=(0.1, 0.35),
+            inlet_amplitude_2=(0.1, 0.35),
+            inlet_period_1=(5.0, 20.0),
+            inlet_period_2=(5.0, 20.0),
+            inlet_phase_1=(0.0, 6.283185307179586),
+            inlet_phase_2=(0.0, 6.283185307179586),
+        ),
+    },
+    solver=Solver("two-phase", solve_resolution=(128, 64)),
+)  # fmt: skip
