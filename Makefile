@@ -42,4 +42,6 @@ $(RUNTIME): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e ".[dev]"
+	# Reads our exports of The Well's format in a test; it pins an old fsspec, which that does not need.
+	$(PIP) --no-deps the-well einops
 	@touch $(RUNTIME) $@

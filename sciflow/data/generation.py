@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sciflow.solvers.base import ReferenceSolver
 
 Progress = Callable[[int, int], None]
+_SOLVERS: dict[tuple[str, str], ReferenceSolver] = {}  # the last one of this process
 
 
 def generate(
@@ -211,10 +212,13 @@ def _solve(settings: str, problem: Problem, cases: Sequence[Case], form: _Form) 
     return pad(data, problem) if recipe.padding else data, seconds
 
 
-@lru_cache(maxsize=2)
 def _solver(settings: str, problem: Problem) -> ReferenceSolver:
-    """One solver for all batches of a process, so that it is compiled once."""
+    """One solver for all batches of a process, so that it is compiled once; a problem comes to a worker as a copy."""
     from sciflow.solvers import build
 
-    recipe = Recipe.model_validate_json(settings)
-    return build(problem, recipe.resolution, solver=recipe.solver, **recipe.options)
+    key = settings, problem.hash
+    if key not in _SOLVERS:
+        recipe = Recipe.model_validate_json(settings)
+        _SOLVERS.clear()
+        _SOLVERS[key] = build(problem, recipe.resolution, solver=recipe.solver, **recipe.options)
+    return _SOLVERS[key]

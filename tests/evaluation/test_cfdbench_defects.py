@@ -99,7 +99,6 @@ def solid_cells(name: str, subset: str) -> tuple[list[dict[str, float]], np.ndar
     return [case.parameters for case in cases], ~mask, metres
 
 
-@pytest.mark.skipif("dam" not in problems.names(), reason="the problem 'dam' is not there")
 def test_b02_the_barrier_of_the_dam_is_solid_and_its_sizes_are_parameters() -> None:
     cases, solid, metres = solid_cells("dam", "geo")
     for case, own, x, y in zip(cases, solid, metres["x"], metres["y"], strict=True):

@@ -2,6 +2,13 @@
 
 The published case also lets air in above the inflow; here that part of the side is a wall, so that one side is open.
 The published initial patch of water is not documented; here it is the block of water that stands at the inlet.
+
+On the declared grid (cells of 10 by 5 mm) all published obstacles lie on faces. Doubling it changes the frames of 64 x
+64 up to 0.4 s by 1.2 to 1.9 % for what happens in the water (of the velocity's norm, u_in 0.05 to 2 m/s); the air, with
+shear layers thinner than a cell that roll up, changes by 12 to 16 % at 0.1 s and by 18 to 44 % over 0.4 s. With water
+of 1000 kg/m^3 and 0.01 Pa s the jet from the barrier lands at about 0.7 s and squeezes air out at up to 22 m/s: above
+10 m/s for 0.14 s of 10 s, while the water stays below 7.2 m/s; by 29 m/s with `projection="pcg"`, by 18 m/s with
+`courant=0.1`.
 """
 
 from sympy import And, Piecewise, pi, sin, sqrt
@@ -101,5 +108,5 @@ problem = Problem(
             inlet_phase_2=(0.0, 6.283185307179586),
         ),
     },
-    solver=Solver("two-phase", solve_resolution=(128, 64)),
+    solver=Solver("two-phase", solve_resolution=(150, 80)),
 )  # fmt: skip

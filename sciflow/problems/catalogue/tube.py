@@ -1,6 +1,11 @@
 """Water entering a tube full of air.
 
 The published data hold the velocity of the water phase; here u and v are those of the mixture, in the whole tube.
+
+Without surface tension the water that meets a no-slip wall leaves a film of air there as thick as a cell, on which it
+slides, so that the place where it takes hold of the wall depends on the grid. Doubling the declared grid changes the
+velocity in 41 frames of 64 x 64 over one transit by 2.7 % at Re 1, 8.8 % at Re 100 (2.3 % in the fifth frame, then
+growing) and 2.2 % at Re 10,000.
 """
 
 from sympy import pi, sin
@@ -97,5 +102,5 @@ problem = Problem(
             inlet_phase_2=(0.0, 6.283185307179586),
         ),
     },
-    solver=Solver("two-phase", solve_resolution=(64, 64), gravity=0.0),
+    solver=Solver("two-phase", solve_resolution=(128, 64), gravity=0.0),
 )
