@@ -10,6 +10,8 @@ import xarray as xr
 from sciflow.core.errors import InputError
 from sciflow.core.files import shared_names
 from sciflow.data import Recipe, check_file, generate, open_dataset
+from sciflow.data.generation import draw, recipe_cases
+from sciflow.data.recipe import SplitRecipe
 from sciflow.problems import registry
 
 SMALL = {
@@ -181,8 +183,6 @@ def test_union_of_listed_subsets_in_units_of_the_flow(tmp_path: Path) -> None:
 
 def test_all_cases_of_a_list_without_a_number() -> None:
     recipe = Recipe.load(cavities(subset="geo", cases=None))
-    from sciflow.data.generation import recipe_cases
-
     assert len(recipe_cases(recipe, registry.get("cavity"))) == 25
     with pytest.raises(InputError, match="say how many"):
         generate(cavities(subset="driven", cases=None), "never.h5")
@@ -204,6 +204,5 @@ def test_splits_that_the_cases_do_not_allow_are_left_out_with_a_word(tmp_path: P
     assert set(data.splits) == {"paper-prop", "random"}
     assert sorted(str(item.message).split("'")[3] for item in noted) == ["paper-all", "wider"]
     assert [len(data.splits["paper-prop"][part]) for part in ("train", "valid", "test")] == [8, 1, 1]
-    wrong = {"x": {"kind": "extrapolate", "parameter": "Ma"}}
     with pytest.raises(InputError, match="Ma"):
-        generate(cavities(**changes, splits=wrong), tmp_path / "two.h5")
+        draw(data, SplitRecipe(kind="extrapolate", parameter="Ma"))
