@@ -108,14 +108,14 @@ def _coordinates(
     bounds, reference = common_bounds(problem, cases), not same_bounds(problem, cases)
     for axis, points in reversed(grid.axes.items()):
         low, high = bounds[axis]
-        attrs = {"units": "" if reference else "m", "long_name": axis, "low": low, "high": high}
+        attrs: dict[str, Any] = {"units": "" if reference else "m", "long_name": axis, "low": low, "high": high}
         coordinates[axis] = (axis, points, attrs)
         if reference:
             ends = [problem.bounds(case.parameters)[axis] for case in cases]
             coordinates[f"{axis}_of_case"] = in_metres(axis, points, ends)
     for role, infos in (("parameter", problem.parameters), ("coefficient", problem.coefficients)):
         for info in infos:
-            attrs: dict[str, Any] = {"role": role, "units": info.unit or "", "scale": info.scale}
+            attrs = {"role": role, "units": info.unit or "", "scale": info.scale}
             attrs |= {"long_name": info.description or info.name}
             if info.low is not None and info.high is not None:
                 attrs |= {"low": info.low, "high": info.high}
