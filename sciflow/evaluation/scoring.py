@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from sciflow.baselines.parameters import field_scales
 from sciflow.core import Forecast, InputError
 from sciflow.evaluation.measures import Frames, Metric, metrics
 from sciflow.evaluation.measures.base import CaseScores
@@ -51,7 +52,8 @@ def frames_of(
             cells, input fields and case parameters beside them.
         times, context_times: (case, time) seconds of the frames.
         variance: of the forecast, where the method gives one.
-        reference: frames [T, C, \\*S] instead of persistence where there are no start frames; zero if not given.
+        reference: frames [T, C, \\*S] in the characteristic scales of a case instead of persistence where there are no
+            start frames; zero if not given.
     """
     fields = tuple(str(name) for name in truth.data_vars)
     axes = space_axes(truth)
@@ -91,7 +93,10 @@ def _start(context: xr.Dataset, fields: Sequence[str], truth: np.ndarray, refere
     """The last context frame [B, C, *S]; without any, the reference [B, T, C, *S]."""
     if context.sizes.get("time"):
         return stacked(context[list(fields)].isel(time=[-1]), fields)[:, 0]
-    return np.broadcast_to(0.0 if reference is None else reference, truth.shape)
+    if reference is None:
+        return np.zeros(truth.shape)
+    scales = field_scales(context, list(fields))
+    return reference * scales.reshape(len(truth), 1, len(fields), *[1] * (truth.ndim - 3))
 
 
 @final

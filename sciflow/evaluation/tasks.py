@@ -128,15 +128,17 @@ EvaluationTask = ForecastTask | FieldTask
 def training_mean(train: Dataset, task: EvaluationTask, steps: int) -> np.ndarray | None:
     """Mean of the first `steps` frames over the training cases, [T, C, \\*S]; None if persistence is the reference.
 
-    A frame is averaged over the cases that are as long; after the last of them its mean is held.
+    Fields are taken in the characteristic scales of each case, as by the baseline "mean". A frame is averaged over the
+    cases that are as long; after the last of them its mean is held.
     """
     if task.kind == "forecast":
         return None
     total = np.zeros((steps, len(train.fields), *train.shape))
     counts = np.zeros(steps)
-    for case, length in zip(train.cases, train.lengths, strict=True):
+    scales = train.field_scales().reshape(len(train), len(train.fields), *[1] * len(train.shape))
+    for case, length, scale in zip(train.cases, train.lengths, scales, strict=True):
         own = min(int(length), steps)
-        total[:own] += train.select([int(case)]).array(times=slice(0, own))[0]
+        total[:own] += train.select([int(case)]).array(times=slice(0, own))[0] / scale
         counts[:own] += 1
     last = np.minimum(np.arange(steps), int(counts.nonzero()[0][-1]))
     return (total / np.maximum(counts, 1).reshape(-1, *[1] * (total.ndim - 1)))[last]

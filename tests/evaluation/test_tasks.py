@@ -95,3 +95,17 @@ def test_a_task_that_the_data_cannot_serve_is_refused() -> None:
         FieldTask("map").horizons_on(bare)
     with pytest.raises(InputError, match="case parameters"):
         FieldTask("parametric").horizons_on(bare)
+
+
+def test_the_training_mean_is_taken_in_the_scales_of_the_cases(data: Dataset) -> None:
+    """u = p (1 + t) sin(2 pi x) with the scale p: in its scale every case is the mean, which then has no error."""
+    from sciflow.baselines.mean import MeanField
+
+    raw = data.xarray.assign_coords(scale_u=data.xarray["p"].variable)
+    raw["u"].attrs["scale_coord"] = "scale_u"
+    scaled = from_arrays(raw)
+    task = FieldTask("parametric")
+    reference = training_mean(scaled.select([0, 3]), task, STEPS)
+    found = evaluate(MeanField().fit(scaled.select([0, 3])), scaled, task, ["nmse"], reference=reference)
+    rows = found.table.query("field == 'all'").set_index(["metric", "case"])["value"]
+    assert rows["persistence_nmse"].max() < 1e-12 and rows["nmse"].max() < 1e-12
