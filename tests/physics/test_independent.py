@@ -188,7 +188,7 @@ def test_against_scipy(sample: Sample) -> None:
 
 @pytest.mark.parametrize(
     "sample",
-    [pytest.param(s, id=s.name, marks=[pytest.mark.slow] * (s.name != "heat")) for s in SAMPLES if s.expressions],
+    [pytest.param(s, id=s.name, marks=pytest.mark.slow) for s in SAMPLES if s.expressions],
 )
 def test_against_pypde(sample: Sample) -> None:
     coarse, fine = by_pypde(sample, sample.other), by_pypde(sample, 2 * sample.other)
