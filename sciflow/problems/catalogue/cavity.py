@@ -1,6 +1,6 @@
 """Lid-driven cavity."""
 
-from sympy import Eq, pi, sin
+from sympy import Eq
 
 from sciflow.problems import (
     Box,
@@ -21,6 +21,7 @@ from sciflow.problems import (
     ramp,
     sampled,
 )
+from sciflow.problems.modulation import Modulation
 
 t, x, y = coordinates("t x y")
 velocity = Field("velocity", components=("u", "v"), unit="m/s")(t, x, y)
@@ -32,16 +33,12 @@ height = Parameter("height", 1.0, unit="m", description="height of the cavity")
 rho = Parameter("rho", 1.0, unit="kg/m^3", description="density")
 mu = Parameter("mu", 1e-2, 5e-4, 1e-2, scale="log", unit="Pa*s", description="dynamic viscosity")
 
-a1, a2 = (Parameter(f"lid_amplitude_{i}", 0.0, unit="") for i in (1, 2))
-period1, period2 = (Parameter(f"lid_period_{i}", 5.0, unit="", description="in width / u_top") for i in (1, 2))
-phase1, phase2 = (Parameter(f"lid_phase_{i}", 0.0, unit="") for i in (1, 2))
-
 turnover = t * u_top / width  # time in units in which the lid crosses the cavity
-waves = a1 * sin(2 * pi * turnover / period1 + phase1) + a2 * sin(2 * pi * turnover / period2 + phase2)
+waves = Modulation.of("lid", turnover, period=5.0, unit="width / u_top")
 lid = Signal(
     "lid",
-    u_top * ramp(turnover) * (1 + waves),
-    coefficients=(a1, period1, phase1, a2, period2, phase2),
+    u_top * ramp(turnover) * waves.factor,
+    coefficients=waves.coefficients,
     unit="m/s",
     long_name="speed of the lid",
 )(t)
@@ -82,12 +79,7 @@ problem = Problem(
         # Re 100 to 2000 at the defaults; the lid's speed varies in time, so that the family has no single parameter.
         "driven": sampled(
             mu=(5e-4, 1e-2, "log"),
-            lid_amplitude_1=(0.15, 0.45),
-            lid_amplitude_2=(0.15, 0.45),
-            lid_period_1=(2.5, 8.0),
-            lid_period_2=(2.5, 8.0),
-            lid_phase_1=(0.0, 6.283185307179586),
-            lid_phase_2=(0.0, 6.283185307179586),
+            **waves.ranges(amplitude=(0.15, 0.45), period=(2.5, 8.0)),
         ),
         "constant": sampled(mu=(5e-4, 1e-2, "log")),
     },

@@ -1,6 +1,6 @@
 """Flow past a cylinder in a channel."""
 
-from sympy import Eq, pi, sin
+from sympy import Eq
 
 from sciflow.problems import (
     Box,
@@ -23,6 +23,7 @@ from sciflow.problems import (
     sampled,
     table,
 )
+from sciflow.problems.modulation import Modulation
 
 t, x, y = coordinates("t x y")
 velocity = Field("velocity", components=("u", "v"), unit="m/s")(t, x, y)
@@ -37,16 +38,12 @@ x2 = Parameter("x2", 0.16, unit="m", description="distance of the centre from th
 y1 = Parameter("y1", 0.06, unit="m", description="distance of the centre from the lower wall")
 y2 = Parameter("y2", 0.06, unit="m", description="distance of the centre from the upper wall")
 
-a1, a2 = (Parameter(f"inlet_amplitude_{i}", 0.0, unit="") for i in (1, 2))
-period1, period2 = (Parameter(f"inlet_period_{i}", 8.0, unit="", description="in diameters / u_in") for i in (1, 2))
-phase1, phase2 = (Parameter(f"inlet_phase_{i}", 0.0, unit="") for i in (1, 2))
-
 passed = t * u_in / (2 * radius)  # time in units in which the inflow moves by one diameter
-waves = a1 * sin(2 * pi * passed / period1 + phase1) + a2 * sin(2 * pi * passed / period2 + phase2)
+waves = Modulation.of("inlet", passed, period=8.0, unit="diameters / u_in")
 inlet = Signal(
     "inlet",
-    u_in * (1 + waves),
-    coefficients=(a1, period1, phase1, a2, period2, phase2),
+    u_in * waves.factor,
+    coefficients=waves.coefficients,
     unit="m/s",
     long_name="speed of the inflow",
 )(t)
@@ -110,12 +107,7 @@ problem = Problem(
         # Re 40 to 400; the inflow varies in time, at periods about that of shedding.
         "driven": sampled(
             mu=(5e-4, 5e-3, "log"),
-            inlet_amplitude_1=(0.1, 0.35),
-            inlet_amplitude_2=(0.1, 0.35),
-            inlet_period_1=(3.0, 12.0),
-            inlet_period_2=(3.0, 12.0),
-            inlet_phase_1=(0.0, 6.283185307179586),
-            inlet_phase_2=(0.0, 6.283185307179586),
+            **waves.ranges(amplitude=(0.1, 0.35), period=(3.0, 12.0)),
         ),
     },
     solver=Solver("immersed", solve_resolution=24, stretch=4.0, perturbation=0.1),

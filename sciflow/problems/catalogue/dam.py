@@ -11,7 +11,7 @@ of 1000 kg/m^3 and 0.01 Pa s the jet from the barrier lands at about 0.7 s and s
 `courant=0.1`.
 """
 
-from sympy import And, Piecewise, pi, sin, sqrt
+from sympy import And, Piecewise, sqrt
 
 from sciflow.problems import (
     Box,
@@ -28,6 +28,7 @@ from sciflow.problems import (
     grid,
     sampled,
 )
+from sciflow.problems.modulation import Modulation
 
 INLET = 0.1  # height of the inflow and side of the initial block of water, m
 
@@ -42,19 +43,13 @@ mu = Parameter("mu", 0.1, 0.01, 1.0, scale="log", unit="Pa*s", description="dyna
 barrier_height = Parameter("barrier_height", 0.1, unit="m", description="height of the barrier")
 barrier_width = Parameter("barrier_width", 0.05, unit="m", description="width of the barrier")
 
-a1, a2 = (Parameter(f"inlet_amplitude_{i}", 0.0, unit="") for i in (1, 2))
-period1, period2 = (
-    Parameter(f"inlet_period_{i}", 10.0, unit="", description="in barrier_height / u_in") for i in (1, 2)
-)
-phase1, phase2 = (Parameter(f"inlet_phase_{i}", 0.0, unit="") for i in (1, 2))
-
 speed = sqrt(u_in**2 + 9.81 * INLET)  # of the inflow and of waves on it
 passed = t * u_in / barrier_height  # time in units in which the inflow moves by the height of the barrier
-waves = a1 * sin(2 * pi * passed / period1 + phase1) + a2 * sin(2 * pi * passed / period2 + phase2)
+waves = Modulation.of("inlet", passed, period=10.0, unit="barrier_height / u_in")
 inlet = Signal(
     "inlet",
-    u_in * (1 + waves),
-    coefficients=(a1, period1, phase1, a2, period2, phase2),
+    u_in * waves.factor,
+    coefficients=waves.coefficients,
     unit="m/s",
     long_name="speed of the inflow",
 )(t)
@@ -100,12 +95,7 @@ problem = Problem(
         # Re 20 to 500; the inflow varies in time, so that the family has no single parameter.
         "driven": sampled(
             mu=(0.02, 0.5, "log"),
-            inlet_amplitude_1=(0.1, 0.35),
-            inlet_amplitude_2=(0.1, 0.35),
-            inlet_period_1=(5.0, 20.0),
-            inlet_period_2=(5.0, 20.0),
-            inlet_phase_1=(0.0, 6.283185307179586),
-            inlet_phase_2=(0.0, 6.283185307179586),
+            **waves.ranges(amplitude=(0.1, 0.35), period=(5.0, 20.0)),
         ),
     },
     solver=Solver("two-phase", solve_resolution=(150, 80)),

@@ -8,8 +8,6 @@ velocity in 41 frames of 64 x 64 over one transit by 2.7 % at Re 1, 8.8 % at Re 
 growing) and 2.2 % at Re 10,000.
 """
 
-from sympy import pi, sin
-
 from sciflow.problems import (
     Box,
     Dirichlet,
@@ -26,6 +24,7 @@ from sciflow.problems import (
     sampled,
     table,
 )
+from sciflow.problems.modulation import Modulation
 
 t, x, y = coordinates("t x y")
 velocity = Field("velocity", components=("u", "v"), unit="m/s", long_name="velocity of the mixture")(t, x, y)
@@ -38,16 +37,12 @@ mu = Parameter("mu", 0.1, 0.01, 1.0, scale="log", unit="Pa*s", description="dyna
 width = Parameter("width", 1.0, unit="m", description="length of the tube")
 height = Parameter("height", 0.1, unit="m", description="distance between the walls")
 
-a1, a2 = (Parameter(f"inlet_amplitude_{i}", 0.0, unit="") for i in (1, 2))
-period1, period2 = (Parameter(f"inlet_period_{i}", 0.5, unit="", description="in width / u_in") for i in (1, 2))
-phase1, phase2 = (Parameter(f"inlet_phase_{i}", 0.0, unit="") for i in (1, 2))
-
 passed = t * u_in / width  # time in units in which the inflow crosses the tube
-waves = a1 * sin(2 * pi * passed / period1 + phase1) + a2 * sin(2 * pi * passed / period2 + phase2)
+waves = Modulation.of("inlet", passed, period=0.5, unit="width / u_in")
 inlet = Signal(
     "inlet",
-    u_in * (1 + waves),
-    coefficients=(a1, period1, phase1, a2, period2, phase2),
+    u_in * waves.factor,
+    coefficients=waves.coefficients,
     unit="m/s",
     long_name="speed of the inflow",
 )(t)
@@ -94,12 +89,7 @@ problem = Problem(
         # Re 20 to 500; the inflow varies in time, so that the family has no single parameter.
         "driven": sampled(
             mu=(0.02, 0.5, "log"),
-            inlet_amplitude_1=(0.1, 0.35),
-            inlet_amplitude_2=(0.1, 0.35),
-            inlet_period_1=(0.3, 1.0),
-            inlet_period_2=(0.3, 1.0),
-            inlet_phase_1=(0.0, 6.283185307179586),
-            inlet_phase_2=(0.0, 6.283185307179586),
+            **waves.ranges(amplitude=(0.1, 0.35), period=(0.3, 1.0)),
         ),
     },
     solver=Solver("two-phase", solve_resolution=(128, 64), gravity=0.0),
