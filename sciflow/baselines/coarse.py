@@ -69,12 +69,11 @@ class CoarseSolver(Baseline):
     def fit(self, train: Dataset, valid: Dataset | None = None) -> Self:
         """Nothing to learn; checks that there is a solver for the data set's problem."""
         engine = self._engine(train.problem, train.shape)
-        solved_on = self.options.get("solve_resolution", engine.resolution)
-        self.state = {"points": int(np.prod(np.broadcast_to(solved_on, len(engine.resolution))))}
+        self.state = {"points": engine.points(case_of(train.header, engine.problem, 0))}
         return self
 
     def cost(self) -> dict[str, float]:
-        """No ``parameters``; once fitted, the number of grid ``points`` that the solver computes on."""
+        """No ``parameters``; once fitted, the number of ``points`` or cells that the first case is computed on."""
         return {"parameters": 0.0, **{name: float(value) for name, value in self.state.items()}}
 
     def forecast(self, query: Query) -> Forecast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,10 @@ class ReferenceSolver(ABC):
     @abstractmethod
     def grid(self, cases: Sequence[Case]) -> Grid:
         """The grid of the frames, which the cases share."""
+
+    def points(self, case: Case) -> int:
+        """How many grid points or cells the case is computed on."""
+        return math.prod(self.resolution)
 
     @abstractmethod
     def run(

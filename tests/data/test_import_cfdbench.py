@@ -20,6 +20,8 @@ from sciflow.core.errors import InputError
 from sciflow.data import check_file, from_arrays, open_dataset, write
 from sciflow.data.exporters import export_dataset
 from sciflow.data.importers import cfdbench, import_dataset
+from sciflow.data.padding import pad
+from sciflow.problems import get
 
 META: dict[str, dict[str, float]] = {
     "cavity": {"vel_top": 10.0, "density": 1.0, "viscosity": 1e-5, "height": 0.01, "width": 0.01},
@@ -134,6 +136,17 @@ def test_round_trip_is_exact(release: Callable[..., Path], tmp_path: Path) -> No
     export_dataset("cfdbench", data, tmp_path / "out")
     again = import_dataset("cfdbench", tmp_path / "out", tmp_path / "b.h5", problem="cylinder")
     assert again.digest == data.digest
+
+
+def test_layer_of_known_values_stays_behind(release: Callable[..., Path], tmp_path: Path) -> None:
+    data = import_dataset("cfdbench", release("cylinder", {"bc": [3]}) / "cylinder", tmp_path / "a.h5")
+    padded = open_dataset(write(tmp_path / "p.h5", pad(data.xarray.load(), get("cylinder"))))
+    assert padded.shape == (66, 65)  # an inlet and two walls
+    export_dataset("cfdbench", padded, tmp_path / "out")
+    [case] = (tmp_path / "out" / "cylinder" / "bc").iterdir()
+    for name in ("u", "v"):
+        np.testing.assert_array_equal(np.load(case / f"{name}.npy"), data.xarray[name].values[0])
+    assert import_dataset("cfdbench", tmp_path / "out", tmp_path / "b.h5").shape == (64, 64)
 
 
 def test_other_spacings_are_kept(release: Callable[..., Path], tmp_path: Path) -> None:
@@ -318,6 +331,8 @@ def test_one_case_at_a_time(release: Callable[..., Path], tmp_path: Path, monkey
 SCRIPT = """
 import resource, sys
 from sciflow.data.importers import cfdbench, import_dataset
+from sciflow.data.padding import pad
+from sciflow.problems import get
 data = import_dataset("cfdbench", sys.argv[1], sys.argv[2])
 print(len(data), int(data.lengths.sum()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

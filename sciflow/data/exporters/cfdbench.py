@@ -15,7 +15,8 @@ from sciflow.data.reader import Dataset
 def export_cfdbench(dataset: Dataset, folder: Path, *, subset: str | None = None) -> list[Path]:
     """Write ``PROBLEM/SUBSET/caseNNNN/{u.npy, v.npy, case.json}``: float32 [frame, row, column], row 0 at the bottom.
 
-    The layout holds velocities and parameters only: pressure, volume fraction, signals and splits stay behind.
+    The layout holds velocities and parameters only: pressure, volume fraction, signals, splits and the layer of known
+    boundary values stay behind.
     ``case.json`` gets the key ``dt`` where the frames are not spaced as published; our importer reads it.
 
     Args:
@@ -40,6 +41,7 @@ def export_cfdbench(dataset: Dataset, folder: Path, *, subset: str | None = None
     header = dataset.header
     numbers = header["case_number"].values if "case_number" in header else dataset.cases
     steps = [_spacing(dataset, position) for position in range(len(dataset))]
+    inner = _inner(dataset)
     written = []
     for position, (case, length) in enumerate(zip(dataset.cases, dataset.lengths, strict=True)):
         target = folder / problem / subsets[position] / f"case{int(numbers[position]):04d}"
@@ -49,7 +51,7 @@ def export_cfdbench(dataset: Dataset, folder: Path, *, subset: str | None = None
         for channel, values in enumerate(
             np.moveaxis(dataset.frames(int(case), 0, int(length), fields=["u", "v"]), 1, 0)
         ):
-            np.save(target / f"{'uv'[channel]}.npy", values.astype(np.float32))
+            np.save(target / f"{'uv'[channel]}.npy", values[inner].astype(np.float32))
         given = {key: sign * float(header[name].values[position]) for name, (key, sign) in KEYS[problem].items()}
         if problem == "dam":
             given |= DAM_BOX
@@ -58,6 +60,15 @@ def export_cfdbench(dataset: Dataset, folder: Path, *, subset: str | None = None
         written.append(target / "case.json")
         written[-1].write_text(json.dumps(given, indent=1) + "\n")
     return written
+
+
+def _inner(dataset: Dataset) -> tuple[slice, ...]:
+    """Of arrays [frame, row, column], the rows and columns that are not a layer of known cells."""
+    known = dataset.known_values()
+    if known is None:
+        return (slice(None),)
+    kept = [np.flatnonzero(~known.all(axis=0).all(axis=axis)) for axis in (1, 0)]
+    return slice(None), *(slice(int(places[0]), int(places[-1]) + 1) for places in kept)
 
 
 def _subsets(dataset: Dataset, subset: str | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import jax
@@ -127,6 +127,9 @@ class Immersed(ReferenceSolver):
     def grid(self, cases: Sequence[Case]) -> Grid:
         return cell_grid(self.problem, cases, self.resolution)
 
+    def points(self, case: Case) -> int:
+        return prod(self._grid_of(case).shape)
+
     def run(
         self, cases: Sequence[Case], times: np.ndarray, initial: Mapping[str, np.ndarray] | None = None
     ) -> xr.Dataset:
@@ -148,21 +151,25 @@ class Immersed(ReferenceSolver):
         return self._dataset(cases, rows, solved), [run.forces for run in solved]
 
     def _setting(self, case: Case) -> Setting:
-        unit = setup.units_of(self.problem, self._channel.momentum, case)
-        (x0, x1), (y0, y1) = unit.bounds.values()
+        unit, own = setup.units_of(self.problem, self._channel.momentum, case), self._grid_of(case)
+        program = self._program(*(tuple(np.round(axis.faces, 12)) for axis in own.axes))
+        shapes, values = self._channel.obstacles, self.problem.values(case.values)
+        fractions = solid_fractions(shapes, values, program.grid, unit.bounds)
+        if max(part.max() for part in fractions) == 0:
+            raise InputError(f"The bodies of '{self.problem.name}' lie outside the channel in case {case.index}.")
+        return Setting(case, unit, program, Solid(*(part.astype(self._dtype) for part in fractions)))
+
+    def _grid_of(self, case: Case) -> StaggeredGrid:
+        """Cells of equal width around the bodies, growing towards the sides."""
+        (x0, x1), (y0, y1) = self.problem.bounds(case.parameters).values()
         shapes, values = self._channel.obstacles, self.problem.values(case.values)
         boxes = [list(shape.box(values).values()) for shape in shapes]
         diameter = min(high - low for _, (low, high) in boxes)
         spans = [(min(box[k][0] for box in boxes), max(box[k][1] for box in boxes)) for k in (1, 0)]
         spans = [(low - origin, high - origin) for (low, high), origin in zip(spans, (y0, x0), strict=True)]
-        grid = channel_grid(
+        return channel_grid(
             (y1 - y0, x1 - x0), (spans[0], spans[1]), diameter / self.solve_resolution, diameter, self.stretch
         )
-        program = self._program(*(tuple(np.round(axis.faces, 12)) for axis in grid.axes))
-        fractions = solid_fractions(shapes, values, program.grid, unit.bounds)
-        if max(part.max() for part in fractions) == 0:
-            raise InputError(f"The bodies of '{self.problem.name}' lie outside the channel in case {case.index}.")
-        return Setting(case, unit, program, Solid(*(part.astype(self._dtype) for part in fractions)))
 
     def _compile(self, y: tuple[float, ...], x: tuple[float, ...]) -> Program:
         grid = StaggeredGrid(Axis(np.array(y)), Axis(np.array(x)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, final
@@ -98,6 +99,9 @@ class Incompressible(ReferenceSolver):
 
     def grid(self, cases: Sequence[Case]) -> Grid:
         return cell_grid(self.problem, cases, self.resolution)
+
+    def points(self, case: Case) -> int:
+        return math.prod(self.staggered.shape)
 
     def run(
         self, cases: Sequence[Case], times: np.ndarray, initial: Mapping[str, np.ndarray] | None = None

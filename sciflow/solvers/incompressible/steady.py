@@ -76,6 +76,9 @@ class SteadyIncompressible(ReferenceSolver):
     def grid(self, cases: Sequence[Case]) -> Grid:
         return cell_grid(self.problem, cases, self.resolution)
 
+    def points(self, case: Case) -> int:
+        return self._march.points(case)
+
     def run(
         self, cases: Sequence[Case], times: np.ndarray, initial: Mapping[str, np.ndarray] | None = None
     ) -> xr.Dataset:

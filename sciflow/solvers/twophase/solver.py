@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, final
@@ -109,6 +110,9 @@ class TwoPhase(ReferenceSolver):
 
     def grid(self, cases: Sequence[Case]) -> Grid:
         return cell_grid(self.problem, cases, self.resolution)
+
+    def points(self, case: Case) -> int:
+        return math.prod(self._shape)
 
     @cached_property
     def _programs(self) -> _Programs:
