@@ -67,8 +67,8 @@ def _inner(dataset: Dataset) -> tuple[slice, ...]:
     known = dataset.known_values()
     if known is None:
         return (slice(None),)
-    kept = [np.flatnonzero(~known.all(axis=0).all(axis=axis)) for axis in (1, 0)]
-    return slice(None), *(slice(int(places[0]), int(places[-1]) + 1) for places in kept)
+    inside = np.argwhere(~np.all(known, axis=0))
+    return slice(None), *(slice(int(low), int(high) + 1) for low, high in zip(inside.min(0), inside.max(0), strict=True))
 
 
 def _subsets(dataset: Dataset, subset: str | None) -> list[str]:
