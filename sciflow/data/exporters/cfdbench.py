@@ -67,8 +67,8 @@ def _inner(dataset: Dataset) -> tuple[slice, ...]:
     known = dataset.known_values()
     if known is None:
         return (slice(None),)
-    inside = np.argwhere(~np.all(known, axis=0))
-    return slice(None), *(slice(int(low), int(high) + 1) for low, high in zip(inside.min(0), inside.max(0), strict=True))
+    inside = np.argwhere(~np.all(known, axis=0)).T
+    return slice(None), *(slice(int(places.min()), int(places.max()) + 1) for places in inside)
 
 
 def _subsets(dataset: Dataset, subset: str | None) -> list[str]:
