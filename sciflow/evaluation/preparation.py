@@ -26,16 +26,19 @@ if TYPE_CHECKING:
 def data_path(suite: Suite, folder: Path) -> Path:
     """File of the data set.
 
-    That of a recipe has a digest of the recipe and of the version of sciflow in its name: a changed recipe is a new
-    file, and so is what another version's solvers compute.
+    That of a recipe has a digest of the recipe, of the problem's declaration and of the version of sciflow in its name: a
+    change of either is a new file, and so is what another version's solvers compute.
 
     Raises:
-        UnknownNameError: there is no such recipe.
+        UnknownNameError: there is no such recipe or problem.
     """
     if suite.source.path is not None:
         return Path(suite.source.path)
+    from sciflow import problems
+
     recipe = _recipe(suite)
-    return folder / "data" / f"{recipe.name}-{digest({'recipe': recipe, 'version': sciflow.__version__})[:8]}.h5"
+    made_of = {"recipe": recipe, "problem": problems.get(recipe.problem).hash, "version": sciflow.__version__}
+    return folder / "data" / f"{recipe.name}-{digest(made_of)[:8]}.h5"
 
 
 def prepare(suite: Suite, folder: Path, console: Console) -> Path:

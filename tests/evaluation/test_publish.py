@@ -22,6 +22,7 @@ from sciflow.evaluation.plan import plan
 from sciflow.evaluation.preparation import data_path
 from sciflow.evaluation.publish import collect, drawn_method, environments, publish
 from sciflow.evaluation.suite import MethodEntry, Transfer
+from sciflow.problems import get
 
 
 def suite(data_file: Path, *methods: str, **others: Any) -> dict[str, Any]:
@@ -62,6 +63,16 @@ def test_another_version_runs_again(data_file: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr("sciflow.__version__", "99.0")
     planned = run(suite(data_file), tmp_path, dry_run=True, progress=False)
     assert isinstance(planned, list) and {item.status for item in planned} == {"new"}
+    assert data_path(recipe, tmp_path) != before
+
+
+def test_another_declaration_is_another_data_set(
+    data_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_suite({**suite(data_file), "data": {"recipe": "burgers"}})
+    before = data_path(recipe, tmp_path)
+    assert data_path(recipe, tmp_path) == before
+    monkeypatch.setattr(get("burgers"), "hash", "another")
     assert data_path(recipe, tmp_path) != before
 
 

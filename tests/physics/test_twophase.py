@@ -141,6 +141,8 @@ def test_inflow_over_a_step_is_accounted_for() -> None:
     assert np.allclose(held - held[0], entered - left, rtol=0, atol=1e-12)  # 1e-5 of the inflow is what must hold
     assert data["alpha"].min() > -1e-6 and data["alpha"].max() < 1 + 1e-6
     assert float(np.abs(data["u"]).max()) < 10
+    for name in ("u", "v"):  # the flux of water is its share of the velocity
+        np.testing.assert_allclose(data[f"{name}_water"], data["alpha"] * data[name], rtol=1e-12, atol=1e-15)
     mask = data["mask"].values[0] if "case" in data["mask"].dims else data["mask"].values
     assert np.all(data["u"].values[0, :, ~mask] == 0)
 

@@ -17,13 +17,16 @@ _RATE = ("", "1", "1/s", "s^-1", "s-1")
 
 
 def velocity_of(frames: Frames) -> list[int] | None:
-    """Positions among the fields of the velocity u, v (and w in 3-D), in the unit of a velocity; or None."""
-    names = _VELOCITY[: len(frames.axes)]
-    if len(names) < 2 or not set(names) <= set(frames.fields):
-        return None
-    if any(_unit(frames, name) not in _SPEED for name in names):
-        return None
-    return [frames.fields.index(name) for name in names]
+    """Positions among the fields of the velocity u, v (and w in 3-D), in the unit of a velocity; or None.
+
+    Where there is none but the flux of water, u_water and v_water, it takes its place.
+    """
+    for kind in ("", "_water"):
+        names = [name + kind for name in _VELOCITY[: len(frames.axes)]]
+        there = len(names) > 1 and set(names) <= set(frames.fields)
+        if there and all(_unit(frames, name) in _SPEED for name in names):
+            return [frames.fields.index(name) for name in names]
+    return None
 
 
 def vorticity_of(frames: Frames) -> int | None:

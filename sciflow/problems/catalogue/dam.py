@@ -1,5 +1,8 @@
 """Water over a step: inflow at the foot of the left side, gravity, a barrier, an open right side.
 
+The flux of water is its share of the velocity, alpha u: what happens in the water, and not in the air, which no grid
+here resolves.
+
 The published case also lets air in above the inflow; here that part of the side is a wall, so that one side is open.
 The published initial patch of water is not documented; here it is the block of water that stands at the inlet.
 
@@ -34,6 +37,7 @@ INLET = 0.1  # height of the inflow and side of the initial block of water, m
 
 t, x, y = coordinates("t x y")
 velocity = Field("velocity", components=("u", "v"), unit="m/s", long_name="velocity of the mixture")(t, x, y)
+water = Field("water", components=("u_water", "v_water"), unit="m/s", long_name="volume flux of water")(t, x, y)
 p = Field("p", unit="Pa", long_name="pressure above that of still air")(t, x, y)
 alpha = Field("alpha", unit="", long_name="volume fraction of water")(t, x, y)
 
@@ -55,28 +59,30 @@ inlet = Signal(
 )(t)
 
 block = And(x < INLET, y < INLET)
+sides = {
+    "x-": Dirichlet((Piecewise((inlet, y < INLET), (0, True)), 0)), "x+": Outflow(),
+    "y-": NoSlip(), "y+": NoSlip(), "obstacle": NoSlip(),
+}  # fmt: skip
 _BARRIER: dict[str, list[float]] = {"barrier_height": [0.1], "barrier_width": [0.05]}
 
 problem = Problem(
     name="dam",
     title="Water over a step",
     reference="Luo et al. (2023), CFDBench, arXiv:2310.05963 (subsets prop, bc, geo)",
-    fields=[velocity, p, alpha],
+    fields=[velocity, p, alpha, water],
     parameters=[u_in, rho, mu, barrier_height, barrier_width],
     signals=[inlet],
-    scales={x: INLET, y: INLET, t: INLET / speed, velocity: speed, p: rho * speed**2},
+    scales={x: INLET, y: INLET, t: INLET / speed, velocity: speed, water: speed, p: rho * speed**2},
     numbers={"Re": rho * u_in * INLET / mu},
     domain=Box(x=(0, 1.5), y=(0, 0.4)) - Box(x=(0.5, 0.5 + barrier_width), y=(0, barrier_height)),
     time=(0, 10),
     initial={velocity: (Piecewise((inlet, block), (0, True)), 0), alpha: Piecewise((1, block), (0, True))},
     boundary={
-        velocity: {
-            "x-": Dirichlet((Piecewise((inlet, y < INLET), (0, True)), 0)), "x+": Outflow(),
-            "y-": NoSlip(), "y+": NoSlip(), "obstacle": NoSlip(),
-        },
+        velocity: sides,
+        water: sides,
         p: {"x+": Dirichlet(0)},
     },
-    conserves=[conservation("water", alpha, alpha * velocity)],
+    conserves=[conservation("water", alpha, water)],
     subsets={
         # CFDBench: Re 1 to 10,000.
         "prop": grid(

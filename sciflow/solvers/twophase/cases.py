@@ -20,6 +20,7 @@ from sciflow.solvers.initial import on_grid
 from sciflow.solvers.twophase.layout import Layout, layout
 
 FIELDS = ("u", "v", "p", "alpha")
+WATER = ("u_water", "v_water")  # volume flux of water, alpha u: given where the problem declares it
 PARAMETERS = ("rho", "mu")
 POINTS = 8  # along each axis of a cell, for its mean
 
@@ -27,8 +28,8 @@ POINTS = 8  # along each axis of a cell, for its mean
 def reason_against(problem: Problem) -> str | None:
     """Why the solver cannot take a problem, or None."""
     names = {info.name for info in problem.fields}
-    if problem.axes != ("x", "y") or names != set(FIELDS):
-        return "it needs the coordinates x, y and exactly the fields u, v, p and alpha."
+    if problem.axes != ("x", "y") or names not in ({*FIELDS}, {*FIELDS, *WATER}):
+        return "it needs the coordinates x, y and the fields u, v, p and alpha; beside them u_water and v_water only."
     if problem.evolution or problem.constraints or problem.steady:
         return "it solves its own equations; the problem must declare none."
     known = {info.name for info in problem.parameters}

@@ -103,6 +103,7 @@ class TwoPhase(ReferenceSolver):
         self._shape, self._courant, self._tolerance = (ny, nx), courant, PROJECTIONS[projection]
         self._gravity, self._air = gravity, (air_density, air_viscosity)
         self.projection = projection
+        self._names = [info.name for info in problem.fields]
 
     @classmethod
     def unsupported(cls, problem: Problem) -> str | None:
@@ -128,7 +129,7 @@ class TwoPhase(ReferenceSolver):
         starts = self._given(cases, initial)
         with jax.enable_x64(True), jax.default_device(jax_device(self.device)):
             solved = [self._case(*item) for item in zip(cases, rows, starts, strict=True)]
-        fields = {name: np.stack([case[name] for case in solved]) for name in setup.FIELDS}
+        fields = {name: np.stack([case[name] for case in solved]) for name in self._names}
         data = assemble(self.problem, cases, np.asarray(times, dtype=np.float64), self.grid(cases), fields)
         for name, side in (("water_entered", "x-"), ("water_left", "x+")):
             attrs = {"units": "m^2", "long_name": f"water that has passed {side}", "role": "boundary"}
@@ -182,6 +183,6 @@ class TwoPhase(ReferenceSolver):
         shape = (self.resolution[1], self.resolution[0])
         host = jax.tree.map(np.asarray, state)
         u, v = to_cells(host.u, host.v)
-        cells = {"u": u, "v": v, "p": host.p, "alpha": host.alpha}
-        frame = {name: cell_means(values, layout.fluid, shape) for name, values in cells.items()}
+        cells = {"u": u, "v": v, "p": host.p, "alpha": host.alpha, "u_water": host.alpha * u, "v_water": host.alpha * v}
+        frame = {name: cell_means(cells[name], layout.fluid, shape) for name in self._names}
         return {**frame, "water_entered": host.entered, "water_left": host.left}
