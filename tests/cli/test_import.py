@@ -42,6 +42,7 @@ def test_import_and_export(sciflow: Callable, release: Path, tmp_path: Path) -> 
 
 
 def test_refusals(sciflow: Callable, release: Path, tmp_path: Path) -> None:
+    (release / "tube").mkdir()  # a second problem, so that one has to be chosen
     (release / "cavity" / "bc" / "case0001" / "case.json").unlink()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

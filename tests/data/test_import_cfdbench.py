@@ -252,6 +252,7 @@ def test_faults_are_counted(release: Callable[..., Path], tmp_path: Path) -> Non
 
 def test_names_and_places(release: Callable[..., Path], tmp_path: Path) -> None:
     root = release()
+    (root / "tube").mkdir()  # a second problem, so that one has to be chosen
     target = tmp_path / "c.h5"
     for source, options, words in (
         (root, {}, "choose one, as in --problem cavity"),
