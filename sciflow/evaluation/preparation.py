@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def data_path(suite: Suite, folder: Path) -> Path:
     """File of the data set.
 
-    That of a recipe has a digest of the recipe, of the problem's declaration and of the version of sciflow in its name: a
-    change of either is a new file, and so is what another version's solvers compute.
+    That of a recipe has a digest of the recipe, of the problem's declaration and of the version of sciflow in its name:
+    a change of any is a new file.
 
     Raises:
         UnknownNameError: there is no such recipe or problem.
