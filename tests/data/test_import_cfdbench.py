@@ -332,8 +332,6 @@ def test_one_case_at_a_time(release: Callable[..., Path], tmp_path: Path, monkey
 SCRIPT = """
 import resource, sys
 from sciflow.data.importers import cfdbench, import_dataset
-from sciflow.data.padding import pad
-from sciflow.problems import get
 data = import_dataset("cfdbench", sys.argv[1], sys.argv[2])
 print(len(data), int(data.lengths.sum()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -164,10 +164,9 @@ def _problem_folder(source: Path, problem: str | None) -> tuple[Path, str]:
     if not there:
         names = ", ".join(child.name for child in _folders(source)[:5]) or "nothing"
         raise InputError(f"No cases are found in {source} (it holds {names}); expected PROBLEM/SUBSET/caseNNNN.")
-    if problem is None and len(there) == 1:
-        problem = there[0]
-    if problem is None:
+    if problem is None and len(there) > 1:
         raise InputError(f"{source} holds the problems {', '.join(there)}; choose one, as in --problem {there[0]}.")
+    problem = problem or there[0]
     if problem not in there:
         raise InputError(f"{source} holds no problem '{problem}', only {', '.join(there)}.")
     return root / problem, problem
