@@ -37,7 +37,9 @@ def read_batch(windows: Windows, indices: list[int], device: torch.device) -> Ba
             )
     batch["coordinates"] = windows.coordinates
     if device.type == "cuda":
-        return {name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in batch.items()}
+        # What is one tensor for all cases has no memory of its own for each of them, which cannot be page-locked.
+        pinned = {name: tensor.contiguous().pin_memory() for name, tensor in batch.items()}
+        return {name: tensor.to(device, non_blocking=True) for name, tensor in pinned.items()}
     return batch
 
 

@@ -31,6 +31,7 @@ def flops_per_frame(model: StepModel, batch: Batch) -> float:
 def reset_peak(device: torch.device) -> None:
     """Start to measure the peak memory of a GPU; that of a process cannot be reset."""
     if device.type == "cuda":
+        torch.cuda.init()  # counters exist from then on
         torch.cuda.reset_peak_memory_stats(device)
 
 
