@@ -58,3 +58,19 @@ def test_no_thread_is_left_behind(train: Dataset) -> None:
 def test_a_batch_has_the_coordinates_of_the_grid(train: Dataset) -> None:
     batch = read_batch(Windows(train), [0, 1], CPU)
     assert batch["coordinates"].tolist() == [pytest.approx([index / 32 for index in range(32)])]
+
+
+def test_page_locked_batches_own_their_memory(train: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    # CUDA refuses to page-lock a tensor whose cases share memory, as the coordinates of a grid do.
+    locked: list[bool] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        locked.append(tensor.is_contiguous())
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *_, **__: tensor)
+    windows = Windows(train)
+    shared = [name for name, tensor in read_batch(windows, [0, 1], CPU).items() if not tensor.is_contiguous()]
+    batch = read_batch(windows, [0, 1], torch.device("cuda"))
+    assert shared and len(locked) == len(batch) and all(locked)
