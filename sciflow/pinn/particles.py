@@ -1,0 +1,202 @@
+"""A Lagrangian physics-informed network: the particles' paths, what they carry, and the way back to a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy
+
+from sciflow.core.errors import InputError
+from sciflow.pinn.embedding import Embedding
+from sciflow.pinn.functions import Known, Values, drawn, expression
+from sciflow.pinn.lagrangian import Frame, Transport, needed_orders, transport_of
+from sciflow.pinn.networks import Network, Weights
+from sciflow.pinn.objective import Batch, Term, in_blocks
+from sciflow.pinn.points import adaptive, collocation
+from sciflow.pinn.series import Series, closed
+from sciflow.problems.compile import Orders
+from sciflow.problems.distributions import Distribution
+
+if TYPE_CHECKING:
+    from sciflow.pinn.settings import Settings
+    from sciflow.problems import Case, Problem
+
+CANDIDATES = 4  # times as many as are kept, where points follow the residual
+NEWTON = 12  # steps to a particle's label
+UNRESOLVED = 1e-3  # a Jacobian below this is not trusted
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    r"""Two networks, for paths and for fields, that meet the start exactly.
+
+    .. math::
+        x = X + (t - t_0)\\, f(u_0(X), X, t_0) + (t - t_0)^2 N_x(X, t), \\qquad u = u_0(X) + (t - t_0)\\, N_u(X, t)
+
+    Attributes:
+        label_space: take derivatives of the fields with respect to labels for those in space: an ablation that solves
+            another equation.
+    """
+
+    transport: Transport
+    case: Case
+    settings: Settings
+    time: tuple[float, float]
+    embedding: Embedding
+    paths: Network
+    carried: Network
+    starts: Mapping[str, Known]
+    speeds: Sequence[Known]
+    label_space: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        case: Case,
+        settings: Settings,
+        *,
+        time: tuple[float, float] | None = None,
+        label_space: bool = False,
+    ) -> Particles:
+        """Build both networks.
+
+        Raises:
+            InputError: the problem is not one of transport by one velocity on periodic axes.
+        """
+        transport = transport_of(problem)
+        open_axes = [axis for axis in problem.axes if axis not in problem.periodic]
+        if open_axes or len(problem.axes) > 2:
+            raise InputError(
+                f"The Lagrangian method needs one or two periodic axes, so that particles never leave; '{problem.name}' "
+                f"has {', '.join(open_axes) or len(problem.axes)}. Use the method 'pinn'."
+            )
+        interval = time or problem.time
+        if interval is None:
+            raise InputError(f"The problem '{problem.name}' declares no time interval; give one, as in time=(0, 1).")
+        bounds = problem.bounds(case.parameters)
+        names = tuple(symbol.name for symbol in problem.coordinates)
+        ends = (interval, *(bounds[axis] for axis in problem.axes))
+        embedding = Embedding(names, ends, problem.periodic, settings.harmonics)
+        sizes = settings.width, settings.depth, settings.network
+        starts, formulas = {}, {}
+        for stream, name in enumerate(problem.evolution):
+            value = problem.initial.get(name, sympy.Integer(0))
+            if isinstance(value, Distribution):
+                starts[name] = drawn(problem, value, case, stream)
+            else:
+                starts[name] = expression(problem, value)
+                formulas[problem.field(name).symbol] = sympy.sympify(problem.drive(value))
+        return cls(
+            transport,
+            case,
+            settings,
+            interval,
+            embedding,
+            Network(embedding.rows, len(problem.axes), *sizes),
+            Network(embedding.rows, len(problem.evolution), *sizes),
+            starts,
+            [_first_speed(transport, axis, formulas, starts, interval[0]) for axis in problem.axes],
+            label_space,
+        )
+
+    @property
+    def dtype(self) -> Any:
+        """Of weights and points."""
+        return jnp.dtype(self.settings.precision)
+
+    @property
+    def terms(self) -> Sequence[Term]:
+        """One term: the paths' equations, then the fields'."""
+        return [Term("equations", lambda weights, block: self.residual(weights, block["points"]))]
+
+    def init(self, key: jax.Array) -> dict[str, Weights]:
+        """Fresh weights of both networks."""
+        first, second = jax.random.split(key)
+        return {"paths": self.paths.init(first, self.dtype), "fields": self.carried.init(second, self.dtype)}
+
+    def draw(self, rng: np.random.Generator, sizes: Callable[..., np.ndarray] | None) -> list[Batch]:
+        """Labels and times."""
+        problem, count = self.transport.problem, self.settings.points
+        rows = [1.0] * (len(problem.axes) + len(problem.evolution))
+        if sizes is None:
+            points = collocation(problem, self.case, self.time, count, rng, self.settings.sampling)
+        else:
+            many = collocation(problem, self.case, self.time, CANDIDATES * count, rng, self.settings.sampling)
+            blocks = in_blocks({"points": many}, [1.0], self.dtype).blocks
+            kept = np.moveaxis(np.asarray(blocks["points"], np.float64), 0, 1).reshape(len(many), -1)
+            points = adaptive(kept, sizes(blocks).ravel(), count, rng)
+        return [in_blocks({"points": points}, rows, self.dtype)]
+
+    def motion(
+        self, weights: Mapping[str, Weights], points: jax.Array, orders: tuple[Orders, ...]
+    ) -> tuple[list[Series], dict[str, Series]]:
+        """Places by axis and fields by name, (1, N) each, of labels and times (D, N)."""
+        problem = self.transport.problem
+        values = self.values(points)
+        inputs = self.embedding(values, orders)
+        moved, carried = self.paths(weights["paths"], inputs), self.carried(weights["fields"], inputs)
+        after = Series.coordinate(orders, 0, values["t"]) - self.time[0]
+        places = []
+        for axis, name in enumerate(problem.axes):
+            label = Series.coordinate(orders, axis + 1, values[name])
+            drift = self.speeds[axis](values, orders) + after * moved[axis : axis + 1]
+            places.append(label + after * drift)
+        fields = {
+            name: self.starts[name](values, orders) + after * carried[row : row + 1]
+            for row, name in enumerate(problem.evolution)
+        }
+        return places, fields
+
+    def values(self, points: jax.Array) -> Values:
+        """Coordinates and parameters by name."""
+        fixed = self.transport.problem.values(self.case.values)
+        return {**fixed, **dict(zip(self.embedding.names, points, strict=True))}
+
+    def residual(self, weights: Mapping[str, Weights], points: jax.Array) -> jax.Array:
+        """Residuals (axes + fields, N): of the paths, and of the fields times the Jacobian."""
+        transport, names = self.transport, self.transport.problem.axes
+        orders = closed(needed_orders(transport))
+        places, fields = self.motion(weights, points, orders)
+        frame = Frame(places, label_space=self.label_space)
+        rate = (1,) + (0,) * len(names)
+        there = {**self.values(points), **{name: place.value[0] for name, place in zip(names, places, strict=True)}}
+
+        def evaluated(compiled: Any) -> list[jax.Array]:
+            arrays = [frame.derivative(fields[name], order).value[0] for name, order in compiled.derivatives]
+            return compiled.function(*arrays, *(there[name] for name in compiled.symbols))
+
+        rows = [place.derivative(rate)[0] - speed for place, speed in zip(places, evaluated(transport.speeds), strict=True)]
+        jacobian = jnp.ones(()) if self.label_space else frame.jacobian.value[0]
+        for field, source in zip(fields.values(), evaluated(transport.sources), strict=True):
+            rows.append(jacobian * (field.derivative(rate)[0] - source))
+        return jnp.stack([jnp.broadcast_to(row, points.shape[1:]) for row in rows])
+
+
+def _first_speed(
+    transport: Transport,
+    axis: str,
+    formulas: Mapping[Any, sympy.Expr],
+    starts: Mapping[str, Known],
+    time: float,
+) -> Known:
+    """Velocity at the start as a function of the label."""
+    problem, speed = transport.problem, transport.velocity[axis]
+    carrying = [name for name in problem.evolution if speed.has(problem.field(name).symbol)]
+    if all(problem.field(name).symbol in formulas for name in carrying):
+        return expression(problem, speed.subs(formulas).subs(problem.t, time))
+    name = carrying[0]
+    symbol = problem.field(name).symbol
+    slope, rest = speed.diff(symbol), speed.subs(symbol, 0)
+    if len(carrying) > 1 or slope.has(symbol):
+        raise InputError(
+            f"The start of '{problem.name}' is drawn at random and its velocity along {axis} is not linear in one field; "
+            "give an expression to start from."
+        )
+    factor, offset = (expression(problem, part.subs(problem.t, time)) for part in (slope, rest))
+    return lambda values, orders: factor(values, orders) * starts[name](values, orders) + offset(values, orders)

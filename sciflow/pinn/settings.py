@@ -1,0 +1,70 @@
+"""Settings of physics-informed solvers, checked before anything is computed."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sciflow.pinn.networks import Kind
+from sciflow.pinn.points import Sampling
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phase(_Strict):
+    """One optimiser.
+
+    Attributes:
+        method: ``"adam"``, ``"lbfgs"``, ``"broyden"`` or ``"levenberg-marquardt"``.
+        steps: at most so many.
+        seconds: at most so long, compilation not counted.
+        options: of the optimiser.
+        chunk: steps between two looks at the clock.
+    """
+
+    method: str
+    steps: int = Field(ge=1)
+    seconds: float | None = Field(None, gt=0)
+    options: dict[str, Any] = {}
+    chunk: int = Field(100, ge=1)
+
+
+class Settings(_Strict):
+    """How a physics-informed network is built and trained.
+
+    Attributes:
+        width, depth, network: of the hidden layers, and their kind.
+        harmonics: waves of each periodic axis that the network sees.
+        hard: conditions by construction where they can be.
+        points: collocation points; `boundary_points` for each condition that is left to the loss.
+        sampling: how they are spread.
+        resample: steps after which new points are drawn; 0 keeps them.
+        adaptive: new points where the residual is large.
+        condition_weight: of the terms of conditions in the loss; the equations have 1.
+        phases: optimisers, one after the other.
+        seconds: for all of them, compilation not counted.
+        precision: ``"float64"`` for the dense quasi-Newton methods; ``"float32"`` suffices for Adam.
+        seed: of weights and points.
+    """
+
+    width: int = Field(20, ge=1)
+    depth: int = Field(3, ge=1)
+    network: Kind = "mlp"
+    harmonics: int = Field(1, ge=1)
+    hard: bool = True
+    points: int = Field(2000, ge=16)
+    boundary_points: int = Field(200, ge=4)
+    sampling: Sampling = "sobol"
+    resample: int = Field(250, ge=0)
+    adaptive: bool = True
+    condition_weight: float = Field(1.0, gt=0)
+    phases: tuple[Phase, ...] = (
+        Phase(method="adam", steps=1000),
+        Phase(method="broyden", steps=20000),
+    )
+    seconds: float | None = Field(60.0, gt=0)
+    precision: Literal["float32", "float64"] = "float64"
+    seed: int = Field(0, ge=0)
