@@ -18,7 +18,7 @@ from sciflow.pinn.lagrangian import Frame, Transport, needed_orders, transport_o
 from sciflow.pinn.networks import Network, Weights
 from sciflow.pinn.objective import Batch, Term, in_blocks
 from sciflow.pinn.points import adaptive, collocation
-from sciflow.pinn.series import Series, closed
+from sciflow.pinn.series import Series, closed, exp
 from sciflow.problems.compile import Orders
 from sciflow.problems.distributions import Distribution
 
@@ -36,7 +36,11 @@ class Particles:
     r"""Two networks, for paths and for fields, that meet the start exactly.
 
     .. math::
-        x = X + (t - t_0)\\, f(u_0(X), X, t_0) + (t - t_0)^2 N_x(X, t), \\qquad u = u_0(X) + (t - t_0)\\, N_u(X, t)
+        x = X + \\tau\\,\\big[\\bar f + e^{-a\\tau} (f_0 - \\bar f)\\big] + \\tau^2 N_x(X, t), \\qquad
+        u = u_0(X) + \\tau\\, N_u(X, t), \\qquad \\tau = t - t_0
+
+    with the velocity f_0(X) at the start, its mean, and a rate a at which no paths cross while N_x is zero: the Jacobian
+    is then at least 1/2.
 
     Attributes:
         label_space: take derivatives of the fields with respect to labels for those in space: an ablation that solves
@@ -52,6 +56,8 @@ class Particles:
     carried: Network
     starts: Mapping[str, Known]
     speeds: Sequence[Known]
+    means: Sequence[float]
+    rate: float
     label_space: bool = False
 
     @classmethod
@@ -92,6 +98,8 @@ class Particles:
             else:
                 starts[name] = expression(problem, value)
                 formulas[problem.field(name).symbol] = sympy.sympify(problem.drive(value))
+        speeds = [_first_speed(transport, axis, formulas, starts, interval[0]) for axis in problem.axes]
+        means, steepest = _measured(speeds, problem, case, embedding)
         return cls(
             transport,
             case,
@@ -101,7 +109,9 @@ class Particles:
             Network(embedding.rows, len(problem.axes), *sizes),
             Network(embedding.rows, len(problem.evolution), *sizes),
             starts,
-            [_first_speed(transport, axis, formulas, starts, interval[0]) for axis in problem.axes],
+            speeds,
+            means,
+            2 * steepest / np.e,
             label_space,
         )
 
@@ -142,10 +152,12 @@ class Particles:
         inputs = self.embedding(values, orders)
         moved, carried = self.paths(weights["paths"], inputs), self.carried(weights["fields"], inputs)
         after = Series.coordinate(orders, 0, values["t"]) - self.time[0]
+        fading = exp(after * -self.rate)
         places = []
         for axis, name in enumerate(problem.axes):
             label = Series.coordinate(orders, axis + 1, values[name])
-            drift = self.speeds[axis](values, orders) + after * moved[axis : axis + 1]
+            mean = self.means[axis]
+            drift = fading * (self.speeds[axis](values, orders) - mean) + mean + after * moved[axis : axis + 1]
             places.append(label + after * drift)
         fields = {
             name: self.starts[name](values, orders) + after * carried[row : row + 1]
@@ -176,6 +188,19 @@ class Particles:
         for field, source in zip(fields.values(), evaluated(transport.sources), strict=True):
             rows.append(jacobian * (field.derivative(rate)[0] - source))
         return jnp.stack([jnp.broadcast_to(row, points.shape[1:]) for row in rows])
+
+
+def _measured(
+    speeds: Sequence[Known], problem: Problem, case: Case, embedding: Embedding, points: int = 256
+) -> tuple[list[float], float]:
+    """Mean of the first velocity along each axis, and the largest size of its derivatives, on a grid."""
+    axes = [np.linspace(low, high, points, endpoint=False) for low, high in embedding.bounds[1:]]
+    grid = [np.full(points ** len(axes), embedding.bounds[0][0]), *(m.ravel() for m in np.meshgrid(*axes))]
+    values = {**problem.values(case.values), **dict(zip(embedding.names, map(jnp.asarray, grid), strict=True))}
+    orders = closed([(0, *(int(a == b) for b in range(len(axes)))) for a in range(len(axes))])
+    found = [speed(values, orders) for speed in speeds]
+    slopes = [float(jnp.abs(f.derivative(order)).max()) for f in found for order in orders[1:]]
+    return [float(f.value.mean()) for f in found], max(slopes)
 
 
 def _first_speed(
