@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sciflow.cli import bench, check, data, info, models, problems, simulate, train
+from sciflow.cli import bench, check, data, info, models, problems, simulate, solve, train
 from sciflow.core.errors import InputError, SciflowError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(models.app, name="models", help="Networks and baselines.")
 app.add_typer(data.app, name="data", help="Make, look at and check data sets.")
 app.add_typer(bench.app, name="bench", help="Run benchmark suites and show their results.")
 app.command("simulate")(simulate.simulate)
+app.command("solve")(solve.solve)
 app.command("train")(train.train)
 app.command("predict")(train.predict)
 app.command("export")(train.export)

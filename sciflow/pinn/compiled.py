@@ -14,7 +14,9 @@ class Compiled:
 
     seconds = 0.0  # of all compilations in this process
 
-    def __init__(self, function: Callable[..., Any], *, static: str | None = None, donate: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, static: str | None = None, donate: tuple[int, ...] = ()
+    ) -> None:
         self._static = static
         self._jitted = jax.jit(function, static_argnames=static, donate_argnums=donate)
         self._programs: dict[Any, Any] = {}

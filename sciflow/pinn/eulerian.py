@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sympy
 
 from sciflow.core.errors import InputError
-from sciflow.pinn.ansatz import Soft, ansatz_of
+from sciflow.pinn.ansatz import Soft, ansatz_of, start_of
 from sciflow.pinn.embedding import Embedding
-from sciflow.pinn.functions import Known, drawn, expression
+from sciflow.pinn.functions import Known, expression
 from sciflow.pinn.model import Model, equations_of
 from sciflow.pinn.networks import Network, Weights
 from sciflow.pinn.objective import Batch, Term, in_blocks
 from sciflow.pinn.points import adaptive, boundary, collocation
+from sciflow.pinn.series import Series, closed
 from sciflow.problems import Dirichlet, Neumann, Outflow, Robin
-from sciflow.problems.distributions import Distribution
+from sciflow.problems.compile import Orders
 
 if TYPE_CHECKING:
     from sciflow.pinn.settings import Settings
     from sciflow.problems import Case, Problem
 
 CANDIDATES = 4  # times as many as are kept, where points follow the residual
+RESERVED = ("points", "normals", "shift", "start", "weight")  # arrays of a block that are no parameters
 Interval = tuple[float, float]
 
 
@@ -34,16 +37,25 @@ Interval = tuple[float, float]
 class Eulerian:
     """Equations and conditions of one case on one interval of time.
 
+    What differs between windows of time and stages of a curriculum comes with the points, so that one compiled program
+    serves all of them.
+
     Attributes:
-        parameters: values that replace those of the case; numbers.
-        start: known fields at the beginning instead of the problem's.
+        time: the first interval; points have times in it, whatever the window.
+        conditions: those that the loss holds.
+        values: parameters whose values come with the points, by name.
+        window: how many intervals later this one begins.
+        before: the window before this one and its weights.
     """
 
     model: Model
     settings: Settings
     time: Interval | None
-    start: Mapping[str, Known]
+    starts: Mapping[str, Known]
     conditions: tuple[Soft, ...]
+    values: Mapping[str, float] = field(default_factory=dict)
+    window: int = 0
+    before: tuple[Eulerian, Weights] | None = None
 
     @classmethod
     def of(
@@ -53,7 +65,7 @@ class Eulerian:
         settings: Settings,
         *,
         time: Interval | None = None,
-        start: Mapping[str, Known] | None = None,
+        values: Mapping[str, float] | None = None,
     ) -> Eulerian:
         """Build the network and its ansatz.
 
@@ -74,9 +86,29 @@ class Eulerian:
         ends = tuple(([interval] if interval is not None else []) + [bounds[axis] for axis in problem.axes])
         embedding = Embedding(names, ends, problem.periodic, settings.harmonics)
         network = Network(embedding.rows, len(problem.fields), settings.width, settings.depth, settings.network)
-        ansatz = ansatz_of(problem, case, interval, start=start, hard=settings.hard)
+        ansatz = ansatz_of(problem, case, interval, hard=settings.hard)
         model = Model(problem, case, network, embedding, ansatz, equations)
-        return cls(model, settings, interval, _starts(problem, case, start), ansatz.soft)
+        starts = {}
+        if interval is not None:
+            starts = {name: start_of(problem, case, name, interval) for name in problem.evolution}
+        return cls(model, settings, interval, starts, ansatz.soft, dict(values or {}))
+
+    def with_values(self, values: Mapping[str, float]) -> Eulerian:
+        """The same system at other values of the parameters that come with the points."""
+        return replace(self, values=dict(values))
+
+    def after(self, weights: Weights) -> Eulerian:
+        """The next window of time, which starts from the end of this one.
+
+        Raises:
+            InputError: values are prescribed on a side that vary in time, which the next window cannot carry on.
+        """
+        if self.model.ansatz.offsets:
+            raise InputError(
+                f"'{self.model.problem.name}' prescribes values on a side that differ from the start's; windows of "
+                "time need hard=False there."
+            )
+        return replace(self, window=self.window + 1, before=(self, weights))
 
     @property
     def dtype(self) -> Any:
@@ -86,7 +118,12 @@ class Eulerian:
     @property
     def terms(self) -> Sequence[Term]:
         """The equations, then one term for each condition that the ansatz does not hold."""
-        equations = Term("equations", lambda w, block: self.model.residual(w, block["points"], {}))
+
+        def residual(weights: Weights, block: Mapping[str, jax.Array]) -> jax.Array:
+            start = self._unpacked(block, self.model.orders)
+            return self.model.residual(weights, block["points"], given(block), start, block.get("shift", 0.0))
+
+        equations = Term("equations", residual)
         return [equations, *(Term(f"{soft.field} {soft.side}", self._rows(soft)) for soft in self.conditions)]
 
     def init(self, key: jax.Array) -> Weights:
@@ -100,63 +137,117 @@ class Eulerian:
             points = collocation(problem, case, self.time, count, rng, self.settings.sampling)
         else:
             many = collocation(problem, case, self.time, CANDIDATES * count, rng, self.settings.sampling)
-            blocks = in_blocks({"points": many}, [1.0], self.dtype).blocks
+            blocks = in_blocks(self._arrays(many, self.model.orders), [1.0], self.dtype).blocks
             kept = np.moveaxis(np.asarray(blocks["points"], np.float64), 0, 1).reshape(len(many), -1)
             points = adaptive(kept, sizes(blocks).ravel(), count, rng)
-        batches = [in_blocks({"points": points}, [1.0] * len(problem.equations), self.dtype)]
+        arrays = self._arrays(points, self.model.orders)
+        batches = [in_blocks(arrays, [1.0] * len(problem.equations), self.dtype)]
         for soft in self.conditions:
             places, normals = boundary(problem, case, soft.side, self.time, self.settings.boundary_points, rng)
-            arrays = {"points": places, "normals": normals}
+            arrays = {**self._arrays(places, self.first_orders), "normals": normals}
             batches.append(in_blocks(arrays, [self.settings.condition_weight], self.dtype))
         return batches
 
+    @cached_property
+    def first_orders(self) -> tuple[Orders, ...]:
+        """The values and the slopes in space."""
+        dims, space = len(self.model.embedding.names), len(self.model.problem.axes)
+        return closed([tuple(int(index == axis) for index in range(dims)) for axis in range(dims - space, dims)])
+
     def _rows(self, soft: Soft) -> Callable[[Weights, Mapping[str, jax.Array]], jax.Array]:
         """Residual (1, N) of one condition."""
-        problem, dims = self.model.problem, len(self.model.embedding.names)
-        zero = (0,) * dims
-        slopes = [tuple(int(index == axis) for index in range(dims)) for axis in range(dims)]
-        space = slopes[dims - len(problem.axes) :]
+        problem, orders = self.model.problem, self.first_orders
+        zero, slopes = (orders[0],), sorted(orders[1:], reverse=True)
 
         def rows(weights: Weights, block: Mapping[str, jax.Array]) -> jax.Array:
-            values = self.model.values(block["points"], {})
+            parameters, start = given(block), self._unpacked(block, orders)
+            found = self.model.fields(weights, block["points"], orders, parameters, start)[soft.field]
             condition = soft.condition
             if condition is None:
-                field = self.model.fields(weights, block["points"], (zero,), {})[soft.field]
-                return field.value - self.start[soft.field](values, (zero,)).value
-            field = self.model.fields(weights, block["points"], (zero, *sorted(space)), {})[soft.field]
-            normal = sum(block["normals"][k] * field.derivative(order)[0] for k, order in enumerate(space))
+                return found.value - start[soft.field].value
+            values = self.model.values(block["points"], parameters)
+            if problem.t is not None:
+                values = {**values, problem.t.name: values[problem.t.name] + block["shift"]}
+            normal = sum(block["normals"][k] * found.derivative(order)[0] for k, order in enumerate(slopes))
             if isinstance(condition, Outflow):
                 return normal[None]
-            wanted = expression(problem, condition.value[0])(values, (zero,)).value
+            wanted = expression(problem, condition.value[0])(values, zero).value
             if isinstance(condition, Dirichlet):
-                return field.value - wanted
+                return found.value - wanted
             if isinstance(condition, Neumann):
                 return normal[None] - wanted
             assert isinstance(condition, Robin)
-            a, b = (expression(problem, part)(values, (zero,)).value for part in (condition.a, condition.b))
-            return a * field.value + b * normal[None] - wanted
+            a, b = (expression(problem, part)(values, zero).value for part in (condition.a, condition.b))
+            return a * found.value + b * normal[None] - wanted
 
         return rows
 
-    def evaluate(self, weights: Weights, points: np.ndarray) -> dict[str, np.ndarray]:
-        """Fields (N,) at points (D, N)."""
-        zero = ((0,) * len(self.model.embedding.names),)
-        found = _fields(self.model, zero)(weights, jnp.asarray(points, self.dtype))
-        return {name: np.asarray(item[0], np.float64) for name, item in found.items()}
-
-
-def _fields(model: Model, orders: Any) -> Callable[..., dict[str, jax.Array]]:
-    return jax.jit(lambda w, p: {name: s.value for name, s in model.fields(w, p, orders, {}).items()})
-
-
-def _starts(problem: Problem, case: Case, given: Mapping[str, Known] | None) -> dict[str, Known]:
-    """The start of every evolving field as a function."""
-    if given is not None:
-        return dict(given)
-    starts: dict[str, Known] = {}
-    for stream, name in enumerate(problem.evolution):
-        value = problem.initial.get(name, sympy.Integer(0))
-        starts[name] = (
-            drawn(problem, value, case, stream) if isinstance(value, Distribution) else expression(problem, value)
+    def _arrays(self, points: np.ndarray, orders: tuple[Orders, ...]) -> dict[str, np.ndarray]:
+        """What comes with points (D, N): parameters, the window's beginning, and the start with its derivatives."""
+        count = points.shape[1]
+        arrays = {"points": points, **{name: np.full(count, value) for name, value in self.values.items()}}
+        if self.time is None:
+            return arrays
+        arrays["shift"] = np.full(count, self.window * (self.time[1] - self.time[0]))
+        series = self.start(jnp.asarray(points, self.dtype), orders)
+        arrays["start"] = np.stack(
+            [np.asarray(item.derivative(order)[0], np.float64) for item in series.values() for order in orders]
         )
-    return starts
+        return arrays
+
+    def _unpacked(self, block: Mapping[str, jax.Array], orders: tuple[Orders, ...]) -> dict[str, Series]:
+        """The start of every evolving field from a block."""
+        if "start" not in block:
+            return {}
+        rows = block["start"].reshape(len(self.starts), len(orders), 1, -1)
+        scales = [prod(factorial(count) for count in order) for order in orders]
+        return {
+            name: Series(orders, tuple(row / scale for row, scale in zip(rows[index], scales, strict=True)))
+            for index, name in enumerate(self.starts)
+        }
+
+    def start(self, points: jax.Array, orders: tuple[Orders, ...]) -> dict[str, Series]:
+        """What continues the fields at the beginning of this window to points (D, N) of any time."""
+        if self.before is None:
+            values = self.model.values(points, dict(self.values))
+            return {name: known(values, orders) for name, known in self.starts.items()}
+        system, weights = self.before
+        assert system.time is not None
+        ends = points.at[0].set(system.time[1])
+        space = tuple(order for order in orders if order[0] == 0)
+        found = system._at(weights, ends, space)
+        return {name: _widened(item, orders) for name, item in found.items() if name in self.starts}
+
+    def _at(self, weights: Weights, points: jax.Array, orders: tuple[Orders, ...]) -> dict[str, Series]:
+        start = self.start(points, orders) if self.time is not None else None
+        return self.model.fields(weights, points, orders, dict(self.values), start)
+
+    def fields(self, weights: Weights) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """Fields (N,) at points (D, N)."""
+        shift = 0.0 if self.time is None else self.window * (self.time[1] - self.time[0])
+
+        def evaluate(points: np.ndarray) -> dict[str, np.ndarray]:
+            local = np.array(points, dtype=np.float64)
+            if shift:
+                local[0] -= shift
+            with jax.enable_x64(self.settings.precision == "float64"):
+                found = self._program(weights, jnp.asarray(local, self.dtype))
+            return {name: np.asarray(item[0], np.float64) for name, item in found.items()}
+
+        return evaluate
+
+    @cached_property
+    def _program(self) -> Callable[..., dict[str, jax.Array]]:
+        zero = ((0,) * len(self.model.embedding.names),)
+        return jax.jit(lambda w, p: {name: s.value for name, s in self._at(w, p, zero).items()})
+
+
+def given(block: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """Values of parameters that come with the points of a block, by name; others are the case's."""
+    return {name: item for name, item in block.items() if name not in RESERVED}
+
+
+def _widened(series: Series, orders: tuple[Orders, ...]) -> Series:
+    """A function of space as a series that has orders in time too, which are zero."""
+    place = {order: item for order, item in zip(series.orders, series.coefficients, strict=True)}
+    return Series(orders, tuple(place.get(order) for order in orders))

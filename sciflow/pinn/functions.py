@@ -1,8 +1,9 @@
-"""Known functions of the coordinates as Taylor series: declared expressions, and drawn periodic fields."""
+"""Known functions of the coordinates as Taylor series: declared expressions, and drawn fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from math import factorial, prod
 from typing import TYPE_CHECKING, Any
 
@@ -29,16 +30,24 @@ def expression(problem: Problem, value: sympy.Expr) -> Known:
     coordinates = problem.coordinates
     symbols = sorted(written.free_symbols | set(coordinates), key=lambda symbol: symbol.name)
 
-    def evaluate(values: Values, orders: tuple[Orders, ...]) -> Series:
+    @cache
+    def compiled(orders: tuple[Orders, ...]) -> tuple[list[bool], Callable[..., Any]]:
+        """Which coefficients are zero, and a function that gives the others."""
         scaled = [_differentiated(written, coordinates, order) for order in orders]
         zero = [bool(item == 0) and any(order) for item, order in zip(scaled, orders, strict=True)]
-        function = numeric(symbols, [item for item, left_out in zip(scaled, zero, strict=True) if not left_out], "jax")
+        return zero, numeric(symbols, [item for item, none in zip(scaled, zero, strict=True) if not none], "jax")
+
+    def evaluate(values: Values, orders: tuple[Orders, ...]) -> Series:
+        zero, function = compiled(orders)
         found = iter(function(*(values[symbol.name] for symbol in symbols)))
         like = values[coordinates[0].name]
-        rows = [None if left_out else jnp.broadcast_to(next(found), like.shape)[None] for left_out in zero]
-        return Series(orders, tuple(rows))
+        return Series(orders, tuple(None if none else _row(next(found), like) for none in zero))
 
     return evaluate
+
+
+def _row(value: Any, like: jax.Array) -> jax.Array:
+    return jnp.broadcast_to(jnp.asarray(value, like.dtype), like.shape)[None]
 
 
 def _differentiated(value: sympy.Expr, coordinates: tuple[sympy.Symbol, ...], order: Orders) -> sympy.Expr:
@@ -48,37 +57,47 @@ def _differentiated(value: sympy.Expr, coordinates: tuple[sympy.Symbol, ...], or
 
 
 def drawn(problem: Problem, distribution: Distribution, case: Case, stream: int, points: int = 128) -> Known:
-    """A draw of a distribution on periodic axes, as the Fourier series of its values on a fine grid.
+    """A draw of a distribution as the Fourier series of its values on a fine grid, even about the ends of open axes.
 
     Raises:
-        InputError: an axis is not periodic, or the draw is not smooth enough to be a Fourier series of so few modes.
+        InputError: the draw is not smooth enough to be a Fourier series of so few modes, as one is whose slope does not
+            vanish at the ends of an open axis.
     """
-    open_axes = [axis for axis in problem.axes if axis not in problem.periodic]
-    if open_axes:
-        raise InputError(
-            f"The start of '{problem.name}' is drawn at random and its axis {open_axes[0]} is not periodic; solve by "
-            "physics-informed networks needs an expression or periodic axes there."
-        )
     bounds = problem.bounds(case.parameters)
-    grid = {axis: np.linspace(*bounds[axis], points, endpoint=False) for axis in problem.axes}
+    open_axes = [axis for axis in problem.axes if axis not in problem.periodic]
+    grid = {
+        axis: np.linspace(*bounds[axis], points // 2 + 1 if axis in open_axes else points, endpoint=axis in open_axes)
+        for axis in problem.axes
+    }
+    lengths = np.array([(bounds[a][1] - bounds[a][0]) * (2 if a in open_axes else 1) for a in problem.axes])
     sample = distribution.sample(case.rng(stream), grid, bounds, problem.periodic)
+    for axis in open_axes:
+        place = problem.axes.index(axis)
+        mirrored = np.flip(np.delete(sample, (0, -1), axis=place), axis=place)
+        sample = np.concatenate([sample, mirrored], axis=place)
     spectrum = np.fft.fftn(sample) / sample.size
     largest = np.abs(spectrum).max()
-    edge = max(np.abs(np.take(spectrum, points // 2, axis=axis)).max() for axis in range(sample.ndim))
+    high = np.abs(np.fft.fftfreq(points, 1 / points)) >= 3 * points // 8  # symmetric kinks leave out every other mode
+    edge = max(np.abs(np.compress(high, spectrum, axis=axis)).max() for axis in range(sample.ndim))
     if edge > 1e-9 * largest:
-        raise InputError(f"The drawn start of '{problem.name}' is not smooth; give an expression or a smoother draw.")
-    kept = [index for index in zip(*np.nonzero(np.abs(spectrum) > 1e-14 * largest), strict=True)]
-    waves = np.array([[np.fft.fftfreq(points, 1 / points)[k] for k in index] for index in kept])
-    half = [row for row, wave in enumerate(waves) if tuple(wave) >= (0,) * len(wave)]
-    numbers = 2 * np.pi * waves[half] / np.array([bounds[axis][1] - bounds[axis][0] for axis in problem.axes])
-    weights = np.array([spectrum[kept[row]] * (1 if not waves[row].any() else 2) for row in half])
+        raise InputError(
+            f"The drawn start of '{problem.name}' is not smooth, or not level at the ends of an axis that is not "
+            "periodic; give an expression or a smoother draw."
+        )
+    large = np.abs(spectrum) > 1e-14 * largest
+    large[(0,) * large.ndim] = True  # the mean, so that a draw of zeros has a term too
+    indices = np.argwhere(large)
+    waves = np.fft.fftfreq(points, 1 / points)[indices]
+    half = np.array([tuple(wave) >= (0,) * len(wave) for wave in waves])  # the others are their conjugates
+    numbers = 2 * np.pi * waves[half] / lengths
+    weights = spectrum[large][half] * np.where(waves[half].any(axis=1), 2.0, 1.0)
     names = [symbol.name for symbol in problem.coordinates]
 
     def evaluate(values: Values, orders: tuple[Orders, ...]) -> Series:
         phase: Series | None = None
         for column, axis in enumerate(problem.axes):
             place = Series.coordinate(orders, names.index(axis), values[axis] - bounds[axis][0])
-            term = place.linear(lambda item, k=numbers[:, column, None]: jnp.asarray(k, item.dtype) * item)
+            term = place * jnp.asarray(numbers[:, column, None], place.value.dtype)
             phase = term if phase is None else phase + term
         assert phase is not None
         sine, cosine = sin_cos(phase)
@@ -87,8 +106,3 @@ def drawn(problem: Problem, distribution: Distribution, case: Case, stream: int,
         return cosine.linear(lambda item: real @ item) - sine.linear(lambda item: imaginary @ item)
 
     return evaluate
-
-
-def broadcast(value: jax.Array | float, like: jax.Array) -> jax.Array:
-    """A number at every point, as a row."""
-    return jnp.broadcast_to(jnp.asarray(value, like.dtype), like.shape)[None]

@@ -1,7 +1,7 @@
 r"""Evolution equations in the coordinates of the particles that their characteristic velocity carries.
 
-Every field of :math:`\partial_t u + f \cdot \nabla u = g` is a function of a particle's label X (its place at the start)
-and of time, and so is the particle's place x:
+Every field of :math:`\partial_t u + f \cdot \nabla u = g` is a function of a particle's label X (its place at the
+start) and of time, and so is the particle's place x:
 
 .. math::
     \partial_t x\,|_X = f(u, x, t), \qquad \partial_t u\,|_X = g(u, \nabla u, \nabla^2 u, \dots), \qquad
@@ -51,14 +51,20 @@ def transport_of(problem: Problem) -> Transport:
     """Split the equations of a problem.
 
     Raises:
-        InputError: it is steady or has constraints, declares no characteristic velocity, or has a field that another
-            velocity carries.
+        InputError: it is steady, has constraints or input fields, declares no characteristic velocity, or has a field
+            that another velocity carries.
     """
-    if problem.t is None or problem.constraints or not problem.evolution:
-        raise InputError(
-            f"The Lagrangian method follows particles of an evolution equation; '{problem.name}' is not one "
-            "(it is steady, or has constraints). Use the method 'pinn'."
-        )
+    for lacks, reason in (
+        (not problem.equations, "declares no equations"),
+        (bool(problem.steady), "is steady"),
+        (bool(problem.constraints), "has constraints"),
+        (bool(problem.inputs), "has input fields"),
+    ):
+        if lacks:
+            raise InputError(
+                f"The Lagrangian method follows particles of evolution equations alone; '{problem.name}' {reason}. "
+                "Use the method 'pinn'."
+            )
     lost = [axis for axis in problem.axes if axis not in problem.characteristic]
     if lost:
         raise InputError(
@@ -89,14 +95,18 @@ def transport_of(problem: Problem) -> Transport:
 
 
 def needed_orders(transport: Transport) -> list[Orders]:
-    """Orders of label derivatives that the sources need: as high as theirs in space, mixed on more axes; one in time."""
+    """Orders of label derivatives: as high as those in space of sources and speeds, mixed, one at least; one in time.
+
+    Raises:
+        InputError: they hold time derivatives.
+    """
     dims = len(transport.problem.axes)
-    highest = max((sum(order[1:]) for _, order in transport.sources.derivatives), default=0)
-    if any(order[0] for _, order in (*transport.sources.derivatives, *transport.speeds.derivatives)):
+    needed = [order for _, order in (*transport.sources.derivatives, *transport.speeds.derivatives)]
+    highest = max([1, *(sum(order[1:]) for order in needed)])
+    if any(order[0] for order in needed):
         raise InputError(f"The sources of '{transport.problem.name}' hold time derivatives; the method takes none.")
-    return [
-        (0, *order) for order in product(range(highest + 1), repeat=dims) if sum(order) <= highest
-    ] + [(1,) + (0,) * dims, *((0,) + tuple(int(a == b) for b in range(dims)) for a in range(dims))]
+    spatial = [order for order in product(range(highest + 1), repeat=dims) if sum(order) <= highest]
+    return [(1,) + (0,) * dims, *((0, *order) for order in spatial)]
 
 
 class Frame:

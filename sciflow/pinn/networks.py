@@ -11,6 +11,7 @@ Weights are plain pytrees, layers act on rows (features) and leave points last. 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import jax
@@ -48,7 +49,7 @@ class Network:
     def init(self, key: jax.Array, dtype: Any) -> Weights:
         """Glorot-normal weights, zero biases."""
         sizes = [self.inputs, *[self.width] * self.depth, self.outputs]
-        pairs = list(zip(sizes[:-1], sizes[1:], strict=True))
+        pairs = list(pairwise(sizes))
         if self.kind == "modified":
             pairs += [(self.inputs, self.width)] * 2
         keys = jax.random.split(key, len(pairs))

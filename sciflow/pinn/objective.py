@@ -2,8 +2,8 @@ r"""The loss as a sum of squares over blocks of points that fit into a cache.
 
 .. math:: L(\theta) = \sum_i \frac{1}{N_i} \sum_{n=1}^{N_i} \sum_e w_{ie}\, r_{ie}(\theta, p_n)^2
 
-over terms i (equations, conditions that are not held by construction) and rows e of each. Points are taken block by block,
-so that what a block needs stays in the cache between the passes forwards and backwards.
+over terms i (equations, conditions that are not held by construction) and rows e of each. Points are taken block by
+block, so that what a block needs stays in the cache between the passes forwards and backwards.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -15,6 +16,7 @@ from sciflow.core.errors import InputError
 from sciflow.pinn.embedding import Embedding
 from sciflow.pinn.functions import Known, Values, drawn, expression
 from sciflow.pinn.lagrangian import Frame, Transport, needed_orders, transport_of
+from sciflow.pinn.mapping import labels_on_a_line, labels_on_a_plane
 from sciflow.pinn.networks import Network, Weights
 from sciflow.pinn.objective import Batch, Term, in_blocks
 from sciflow.pinn.points import adaptive, collocation
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
     from sciflow.problems import Case, Problem
 
 CANDIDATES = 4  # times as many as are kept, where points follow the residual
-NEWTON = 12  # steps to a particle's label
-UNRESOLVED = 1e-3  # a Jacobian below this is not trusted
+_CHECKED = 101, 512  # times, labels along each axis at which the Jacobian is looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +37,11 @@ class Particles:
     r"""Two networks, for paths and for fields, that meet the start exactly.
 
     .. math::
-        x = X + \\tau\\,\\big[\\bar f + e^{-a\\tau} (f_0 - \\bar f)\\big] + \\tau^2 N_x(X, t), \\qquad
-        u = u_0(X) + \\tau\\, N_u(X, t), \\qquad \\tau = t - t_0
+        x = X + \tau\,\big[\bar f + e^{-a\tau} (f_0 - \bar f)\big] + \tau^2 N_x(X, t), \qquad
+        u = u_0(X) + \tau\, N_u(X, t), \qquad \tau = t - t_0
 
-    with the velocity f_0(X) at the start, its mean, and a rate a at which no paths cross while N_x is zero: the Jacobian
-    is then at least 1/2.
+    with the velocity f_0(X) at the start, its mean, and a rate a at which no paths cross while N_x is zero: the
+    Jacobian is then at least 1/2.
 
     Attributes:
         label_space: take derivatives of the fields with respect to labels for those in space: an ablation that solves
@@ -79,8 +80,8 @@ class Particles:
         open_axes = [axis for axis in problem.axes if axis not in problem.periodic]
         if open_axes or len(problem.axes) > 2:
             raise InputError(
-                f"The Lagrangian method needs one or two periodic axes, so that particles never leave; '{problem.name}' "
-                f"has {', '.join(open_axes) or len(problem.axes)}. Use the method 'pinn'."
+                "The Lagrangian method needs one or two periodic axes, so that particles never leave; "
+                f"'{problem.name}' has {', '.join(open_axes) or len(problem.axes)}. Use the method 'pinn'."
             )
         interval = time or problem.time
         if interval is None:
@@ -183,11 +184,79 @@ class Particles:
             arrays = [frame.derivative(fields[name], order).value[0] for name, order in compiled.derivatives]
             return compiled.function(*arrays, *(there[name] for name in compiled.symbols))
 
-        rows = [place.derivative(rate)[0] - speed for place, speed in zip(places, evaluated(transport.speeds), strict=True)]
+        rows = [
+            place.derivative(rate)[0] - speed for place, speed in zip(places, evaluated(transport.speeds), strict=True)
+        ]
         jacobian = jnp.ones(()) if self.label_space else frame.jacobian.value[0]
         for field, source in zip(fields.values(), evaluated(transport.sources), strict=True):
             rows.append(jacobian * (field.derivative(rate)[0] - source))
         return jnp.stack([jnp.broadcast_to(row, points.shape[1:]) for row in rows])
+
+    def fields(self, weights: Mapping[str, Weights]) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """Fields at points (D, N) in space: the labels of the particles there are found first."""
+        dims = len(self.transport.problem.axes)
+        low, high = np.array(self.embedding.bounds[1:]).T
+
+        def evaluate(points: np.ndarray) -> dict[str, np.ndarray]:
+            found = {name: np.empty(points.shape[1]) for name in self.transport.problem.evolution}
+            moments, members = np.unique(points[0], return_inverse=True)
+            for index, moment in enumerate(moments):
+                here = members == index
+                places = partial(self._places, weights, moment)
+                if dims == 1:
+                    labels = labels_on_a_line(places, points[1, here], low[0], high[0])[None]
+                else:
+                    labels = labels_on_a_plane(places, points[1:, here], low, high)
+                for name, values in self._carried(weights, moment, labels).items():
+                    found[name][here] = values
+            return found
+
+        return evaluate
+
+    def _places(
+        self, weights: Mapping[str, Weights], moment: float, labels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Places (D, N) and Jacobians (D, D, N) of labels at one time."""
+        places, jacobian, _ = self._moved(weights, moment, labels)
+        return places, jacobian
+
+    def _carried(self, weights: Mapping[str, Weights], moment: float, labels: np.ndarray) -> dict[str, np.ndarray]:
+        return self._moved(weights, moment, labels)[2]
+
+    def _moved(self, weights: Mapping[str, Weights], moment: float, labels: np.ndarray) -> Any:
+        count = labels.shape[1]
+        padded = max(64, 1 << (count - 1).bit_length())  # few sizes, so that few programs are compiled
+        full = np.concatenate([labels, np.repeat(labels[:, -1:], padded - count, axis=1)], axis=1)
+        points = np.concatenate([np.full((1, padded), moment), full])
+        with jax.enable_x64(self.settings.precision == "float64"):
+            places, jacobian, fields = self._program(weights, jnp.asarray(points, self.dtype))
+        fields = {name: np.asarray(values, np.float64)[:count] for name, values in fields.items()}
+        return np.asarray(places, np.float64)[:, :count], np.asarray(jacobian, np.float64)[..., :count], fields
+
+    @cached_property
+    def _program(self) -> Any:
+        dims = len(self.transport.problem.axes)
+        slopes = [(0, *(int(a == b) for b in range(dims))) for a in range(dims)]
+
+        def moved(weights: Any, points: jax.Array) -> Any:
+            places, fields = self.motion(weights, points, closed(slopes))
+            jacobian = jnp.stack([jnp.stack([place.derivative(order)[0] for order in slopes]) for place in places])
+            values = {name: field.value[0] for name, field in fields.items()}
+            return jnp.stack([place.value[0] for place in places]), jacobian, values
+
+        return jax.jit(moved)
+
+    def smallest_jacobian(self, weights: Mapping[str, Weights]) -> float:
+        """The smallest determinant of the paths' Jacobian, on a grid of times and labels."""
+        times, side = _CHECKED
+        dims = len(self.transport.problem.axes)
+        axes = [np.linspace(low, high, side if dims == 1 else 64) for low, high in self.embedding.bounds[1:]]
+        labels = np.stack([part.ravel() for part in np.meshgrid(*axes)])
+        found = []
+        for moment in np.linspace(*self.time, times if dims == 1 else 21):
+            jacobian = self._places(weights, moment, labels)[1]
+            found.append(np.linalg.det(np.moveaxis(jacobian, 2, 0)).min())
+        return float(min(found))
 
 
 def _measured(
@@ -220,8 +289,8 @@ def _first_speed(
     slope, rest = speed.diff(symbol), speed.subs(symbol, 0)
     if len(carrying) > 1 or slope.has(symbol):
         raise InputError(
-            f"The start of '{problem.name}' is drawn at random and its velocity along {axis} is not linear in one field; "
-            "give an expression to start from."
+            f"The start of '{problem.name}' is drawn at random and its velocity along {axis} is not linear in one "
+            "field; give an expression to start from."
         )
     factor, offset = (expression(problem, part.subs(problem.t, time)) for part in (slope, rest))
     return lambda values, orders: factor(values, orders) * starts[name](values, orders) + offset(values, orders)

@@ -6,8 +6,8 @@ A series of f about each point p holds the coefficients
 
 of a set K of orders that is closed downwards: with k it holds every order below k. Sums, products, linear maps and the
 functions below of such series are exact, and give the same derivatives as nested differentiation in one pass. The
-coefficients are separate arrays (rows, N), points last, which is what a CPU's caches and a GPU's lanes like. A coefficient
-of None is zero: those of coordinates are, beyond the first order.
+coefficients are separate arrays (rows, N), points last, which is what a CPU's caches and a GPU's lanes like. A
+coefficient of None is zero: those of coordinates are, beyond the first order.
 
 Source: Griewank and Walther, Evaluating Derivatives (2008), chapter 13 (recurrences of univariate series).
 """
@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from math import comb, factorial, prod
-from typing import Any
+from math import factorial, prod
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from sciflow.problems.compile import Orders
 
-Coefficient = jax.Array | None
+Coefficient: TypeAlias = jax.Array | None
 
 
 def closed(orders: Iterable[Orders]) -> tuple[Orders, ...]:
@@ -99,6 +99,7 @@ class Series:
     def __add__(self, other: Series | jax.Array | float) -> Series:
         if not isinstance(other, Series):
             return Series(self.orders, (self.value + other, *self.coefficients[1:]))
+        assert self.orders == other.orders
         return Series(self.orders, tuple(map(_sum, self.coefficients, other.coefficients)))
 
     __radd__ = __add__
@@ -115,6 +116,7 @@ class Series:
     def __mul__(self, other: Series | jax.Array | float) -> Series:
         if not isinstance(other, Series):
             return self.linear(lambda item: item * other)
+        assert self.orders == other.orders
         terms = [_dot(self.coefficients, other.coefficients, pairs) for pairs in _pairs(self.orders)]
         return Series(self.orders, tuple(terms))
 
@@ -152,7 +154,7 @@ def tanh(f: Series) -> Series:
     for place, order in enumerate(f.orders[1:], 1):
         h.append(_integral(f, w, place))
         if _needed(f.orders, order):
-            square = _dot([*h, *[None] * (len(f.orders) - len(h))], h, _pairs(f.orders)[place])
+            square = _dot(h, h, _pairs(f.orders)[place])
             w.append(None if square is None else -square)
         else:
             w.append(None)
@@ -195,8 +197,11 @@ def _integral(f: Series, rate: Sequence[Coefficient], place: int) -> Coefficient
     total: Coefficient = None
     for i, j in _pairs(f.orders)[place]:
         share = f.orders[i][axis] / order[axis]
-        if share and f.coefficients[i] is not None and rate[j] is not None:
-            term = f.coefficients[i] * rate[j]
+        if not share:
+            continue
+        slope, factor = f.coefficients[i], rate[j]
+        if slope is not None and factor is not None:
+            term = slope * factor
             total = _sum(total, term if share == 1 else share * term)
     return total
 
@@ -214,20 +219,17 @@ def _sum(a: Coefficient, b: Coefficient) -> Coefficient:
 def _dot(a: Sequence[Coefficient], b: Sequence[Coefficient], pairs: Sequence[tuple[int, int]]) -> Coefficient:
     total: Coefficient = None
     for i, j in pairs:
-        if a[i] is not None and b[j] is not None:
-            total = _sum(total, a[i] * b[j])
+        left, right = a[i], b[j]
+        if left is not None and right is not None:
+            total = _sum(total, left * right)
     return total
-
-
-def binomial(high: Orders, low: Orders) -> int:
-    """Number of ways to choose `low` out of `high`, axis by axis: the factor in the product rule of derivatives."""
-    return prod(comb(a, b) for a, b in zip(high, low, strict=True))
 
 
 def shifted(f: Series, axis: int) -> Series:
     """The derivative of f along an axis, on the orders that f's allow."""
     place = {order: index for index, order in enumerate(f.orders)}
-    kept, found = [], []
+    kept: list[Orders] = []
+    found: list[Coefficient] = []
     for order in f.orders:
         above = tuple(value + (index == axis) for index, value in enumerate(order))
         if above in place:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sciflow.core.errors import InputError, near
 from sciflow.pinn.networks import Kind
 from sciflow.pinn.points import Sampling
 
@@ -27,9 +29,9 @@ class Phase(_Strict):
 
     method: str
     steps: int = Field(ge=1)
-    seconds: float | None = Field(None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
     options: dict[str, Any] = {}
-    chunk: int = Field(100, ge=1)
+    chunk: int = Field(default=100, ge=1)
 
 
 class Settings(_Strict):
@@ -46,25 +48,42 @@ class Settings(_Strict):
         condition_weight: of the terms of conditions in the loss; the equations have 1.
         phases: optimisers, one after the other.
         seconds: for all of them, compilation not counted.
+        target: a loss that is low enough to stop at.
         precision: ``"float64"`` for the dense quasi-Newton methods; ``"float32"`` suffices for Adam.
         seed: of weights and points.
     """
 
-    width: int = Field(20, ge=1)
-    depth: int = Field(3, ge=1)
+    width: int = Field(default=20, ge=1)
+    depth: int = Field(default=3, ge=1)
     network: Kind = "mlp"
-    harmonics: int = Field(1, ge=1)
+    harmonics: int = Field(default=1, ge=1)
     hard: bool = True
-    points: int = Field(2000, ge=16)
-    boundary_points: int = Field(200, ge=4)
+    points: int = Field(default=2000, ge=16)
+    boundary_points: int = Field(default=200, ge=4)
     sampling: Sampling = "sobol"
-    resample: int = Field(250, ge=0)
+    resample: int = Field(default=250, ge=0)
     adaptive: bool = True
-    condition_weight: float = Field(1.0, gt=0)
+    condition_weight: float = Field(default=1.0, gt=0)
     phases: tuple[Phase, ...] = (
         Phase(method="adam", steps=1000),
         Phase(method="broyden", steps=20000),
     )
-    seconds: float | None = Field(60.0, gt=0)
+    seconds: float | None = Field(default=60.0, gt=0)
+    target: float | None = Field(default=None, gt=0)
     precision: Literal["float32", "float64"] = "float64"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
+
+    @classmethod
+    def make(cls, values: Mapping[str, Any]) -> Settings:
+        """Settings from a mapping.
+
+        Raises:
+            InputError: a name is unknown or a value out of range.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "settings"
+            hint = near(place, cls.model_fields) if first["type"] == "extra_forbidden" else ""
+            raise InputError(f"The setting '{place}' cannot be {first['input']!r}: {first['msg']}.{hint}") from error

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import jax
@@ -49,6 +50,7 @@ class Trained:
 
     Attributes:
         reasons: why each phase ended.
+        count: trainable numbers.
     """
 
     weights: Any
@@ -56,7 +58,7 @@ class Trained:
     reasons: tuple[str, ...]
     seconds: float
     compile_seconds: float
-    count: int = field(default=0)
+    count: int
 
     @property
     def loss(self) -> float:
@@ -64,76 +66,113 @@ class Trained:
         return self.history[-1].loss if self.history else float("nan")
 
 
-def train(system: System, settings: Settings, *, start: Any = None, watch: Callable[[Any], None] | None = None) -> Trained:
-    """Minimise the loss of a system.
+class Trainer:
+    """Compiled programs of one system, for it and for others that differ from it in their points alone."""
 
-    Args:
-        start: weights to start from instead of fresh ones.
-        watch: called with the weights after each chunk of steps.
+    def __init__(self, system: System, settings: Settings) -> None:
+        self.system, self.settings = system, settings
+        self._begun = system.init(jax.random.key(settings.seed))
+        flat, self._unravel = ravel_pytree(self._begun)
+        self.objective = Objective(system.terms, self._unravel)
+        self._optimisers = [build(p.method, self.objective, p.steps, p.options) for p in settings.phases]
+        self._sizes = Compiled(lambda vector, blocks: self.objective.sizes(vector, 0, blocks))
+        self.count = int(flat.shape[0])
 
-    Raises:
-        SciflowError: the loss became NaN or infinite.
-    """
-    rng = np.random.default_rng(settings.seed)
-    weights = system.init(jax.random.key(settings.seed)) if start is None else start
-    flat, unravel = ravel_pytree(weights)
-    objective = Objective(system.terms, unravel)
-    batches = system.draw(rng, None)
+    def run(
+        self, system: System | None = None, start: Any = None, *, seconds: float | None = None, first: int = 0
+    ) -> Trained:
+        """Minimise the loss.
+
+        Args:
+            system: one like the first, with other points.
+            start: weights to start from instead of fresh ones.
+            seconds: in place of the limit in the settings.
+            first: the first phase; earlier ones are left out.
+
+        Raises:
+            SciflowError: the loss became NaN or infinite.
+        """
+        system, settings = system or self.system, self.settings
+        limit = settings.seconds if seconds is None else seconds
+        rng = np.random.default_rng(settings.seed)
+        flat = ravel_pytree(self._begun if start is None else start)[0]
+        batches = system.draw(rng, None)
+        history: list[Record] = []
+        reasons: list[str] = []
+        begun, compiled = time.perf_counter(), Compiled.seconds
+        spent = 0.0
+        for phase, optimiser in list(zip(settings.phases, self._optimisers, strict=True))[first:]:
+            state, done, reason, phase_begun = optimiser.init(flat), 0, "all steps taken", spent
+            while done < phase.steps:
+                count = min(settings.resample or phase.chunk, phase.steps - done)
+                flat, state, losses, stopped = optimiser.advance(flat, state, batches, count)
+                losses = np.asarray(losses)
+                done += count
+                spent = time.perf_counter() - begun - (Compiled.seconds - compiled)
+                _require_finite(phase, done, losses)
+                if not history:
+                    history.append(Record(phase.method, 0, 0.0, float(losses[0])))
+                history.append(Record(phase.method, done, spent, float(losses[-1])))
+                why = self._ended(phase, stopped, losses[-1], spent, phase_begun, limit)
+                if why is not None:
+                    reason = why
+                    break
+                if settings.resample and done < phase.steps:
+                    batches = system.draw(rng, partial(_sizes, self._sizes, flat) if settings.adaptive else None)
+            reasons.append(f"{phase.method}: {reason} after {done} steps")
+            if _over(limit, spent) or _reached(settings, history):
+                break
+        return Trained(
+            self._unravel(flat), tuple(history), tuple(reasons), spent, Compiled.seconds - compiled, self.count
+        )
+
+    def _ended(
+        self, phase: Phase, stopped: str | None, loss: float, spent: float, begun: float, limit: float | None
+    ) -> str | None:
+        if self.settings.target is not None and loss <= self.settings.target:
+            return "target reached"
+        if stopped is not None and not self.settings.resample:
+            return stopped
+        return "time limit" if _over(phase.seconds, spent - begun) or _over(limit, spent) else None
+
+
+def train(system: System, settings: Settings, start: Any = None) -> Trained:
+    """Minimise the loss of one system; see `Trainer.run`."""
+    return Trainer(system, settings).run(start=start)
+
+
+def joined(parts: Sequence[Trained], *, one_network: bool = False) -> Trained:
+    """Stages of one training, the weights being the last ones; of one network, or of one for each stage."""
     history: list[Record] = []
-    reasons: list[str] = []
-    begun, compiled = time.perf_counter(), Compiled.seconds
-    spent = 0.0
-
-    def clock() -> float:
-        return time.perf_counter() - begun - (Compiled.seconds - compiled)
-
-    for phase in settings.phases:
-        optimiser = build(phase.method, objective, phase.steps, phase.options)
-        state, done, reason = optimiser.init(flat), 0, "all steps taken"
-        phase_begun = clock()
-        while done < phase.steps:
-            count = min(_chunk(phase, settings), phase.steps - done)
-            flat, state, losses, stopped = optimiser.advance(flat, state, batches, count)
-            losses = np.asarray(losses)
-            done += count
-            spent = clock()
-            _require_finite(phase, done, losses)
-            history.append(Record(phase.method, done, spent, float(losses[-1])))
-            if watch is not None:
-                watch(unravel(flat))
-            if stopped is not None and not settings.resample:
-                reason = stopped
-                break
-            if _over(phase.seconds, spent - phase_begun) or _over(settings.seconds, spent):
-                reason = "time limit"
-                break
-            if settings.resample and done < phase.steps:
-                batches = system.draw(rng, _sizes(objective, flat) if settings.adaptive else None)
-        reasons.append(f"{phase.method}: {reason} after {done} steps")
-        if _over(settings.seconds, spent):
-            break
+    for part in parts:
+        offset = history[-1].seconds if history else 0.0
+        history += [replace(record, seconds=record.seconds + offset) for record in part.history]
+    reasons = tuple(f"stage {k + 1}: {text}" for k, part in enumerate(parts) for text in part.reasons)
     return Trained(
-        unravel(flat), tuple(history), tuple(reasons), spent, Compiled.seconds - compiled, int(flat.shape[0])
+        parts[-1].weights,
+        tuple(history),
+        reasons,
+        sum(part.seconds for part in parts),
+        sum(part.compile_seconds for part in parts),
+        parts[-1].count if one_network else sum(part.count for part in parts),
     )
-
-
-def _chunk(phase: Phase, settings: Settings) -> int:
-    """Steps between looks at the clock, and between new points."""
-    return settings.resample if settings.resample else max(1, min(phase.chunk, phase.steps))
 
 
 def _over(limit: float | None, spent: float) -> bool:
     return limit is not None and spent >= limit
 
 
+def _reached(settings: Settings, history: Sequence[Record]) -> bool:
+    return settings.target is not None and history[-1].loss <= settings.target
+
+
 def _require_finite(phase: Phase, done: int, losses: np.ndarray) -> None:
     if not np.isfinite(losses[-1]):
         raise SciflowError(
-            f"The loss is not finite after {done} steps of '{phase.method}'; lower its rate, or start from fewer points "
-            "or smaller coefficients."
+            f"The loss is not finite after {done} steps of '{phase.method}'; lower its rate, or start from fewer "
+            "points or smaller coefficients."
         )
 
 
-def _sizes(objective: Objective, flat: jax.Array) -> Callable[..., np.ndarray]:
-    evaluate = Compiled(lambda weights, blocks: objective.sizes(weights, 0, blocks))
-    return lambda blocks: np.asarray(evaluate(flat, {name: jnp.asarray(item) for name, item in blocks.items()}))
+def _sizes(evaluate: Compiled, flat: jax.Array, blocks: Mapping[str, jax.Array]) -> np.ndarray:
+    return np.asarray(evaluate(flat, {name: jnp.asarray(item) for name, item in blocks.items()}))

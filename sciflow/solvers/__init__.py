@@ -55,6 +55,10 @@ solvers.add(
     "sciflow.solvers.lines.solver:Lines",
     summary="any evolution equation between walls: finite differences, adaptive explicit or implicit steps",
 )
+solvers.add("pinn", "sciflow.pinn.solver:PinnSolver", summary="physics-informed networks, chosen by name")
+solvers.add(
+    "lpinn", "sciflow.pinn.solver:LagrangianSolver", summary="Lagrangian physics-informed networks, chosen by name"
+)
 
 _HOME = {
     "Grid": "base",

@@ -48,6 +48,7 @@ class ReferenceSolver(ABC):
 
     name: str = ""
     varied: ClassVar[bool] = False  # whether `run` takes times [case, T] and cases whose domains differ
+    automatic: ClassVar[bool] = True  # whether it is chosen where a problem names no solver
 
     def __init__(
         self,

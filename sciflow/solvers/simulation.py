@@ -35,7 +35,9 @@ def choose(problem: Problem) -> tuple[str, dict[str, Any]]:
     reasons = []
     known = solvers.names()
     for name in (*(n for n in _ORDER if n in known), *(n for n in known if n not in _ORDER)):
-        reason = solvers.get(name).unsupported(problem)
+        reason = (
+            solvers.get(name).unsupported(problem) if solvers.get(name).automatic else "it is chosen by name alone."
+        )
         if reason is None:
             return name, {}
         reasons.append(f"{name}: {reason}")

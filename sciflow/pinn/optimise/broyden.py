@@ -61,9 +61,7 @@ class Broyden:
     def init(self, flat: jax.Array) -> None:
         """The state is made by the first steps, when the points are known."""
 
-    def advance(
-        self, flat: jax.Array, state: State | None, batches: Sequence[Batch], count: int
-    ) -> tuple[Any, ...]:
+    def advance(self, flat: jax.Array, state: State | None, batches: Sequence[Batch], count: int) -> tuple[Any, ...]:
         """Weights, state, losses [count] after each step, and the reason if it stopped.
 
         The inverse Hessian is kept where points change between calls.
@@ -124,9 +122,7 @@ class Broyden:
             stopped = jnp.where(jnp.linalg.norm(now.gradient) == 0, 2, stopped).astype(jnp.int32)
             return (
                 jnp.where(better, weights + moved, weights),
-                State(
-                    jnp.where(better, value, now.value), jnp.where(better, gradient, now.gradient), inverse, stopped
-                ),
+                State(jnp.where(better, value, now.value), jnp.where(better, gradient, now.gradient), inverse, stopped),
             )
 
         return step

@@ -45,5 +45,3 @@ class Adam:
 
         (flat, state), losses = jax.lax.scan(step, (flat, state), None, length=count)
         return flat, state, losses
-
-

@@ -1,0 +1,1 @@
+"""What the engine on DeepXDE is made of; `sciflow.pinn.deepxde` is its entrance."""

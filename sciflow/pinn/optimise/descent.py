@@ -1,0 +1,127 @@
+"""Quasi-Newton descent with a strong-Wolfe line search, many steps in one compiled loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from sciflow.pinn.compiled import Compiled
+from sciflow.pinn.objective import Batch, Objective
+
+_TRIALS = 25  # of a line search
+REASONS = {0: None, 1: "no step along the descent direction lowers the loss", 2: "the gradient is zero"}
+
+
+class Pair(NamedTuple):
+    """A step s = -length * H gradient (P,) that was taken from where the gradient was, and the gradient's change y."""
+
+    s: jax.Array
+    y: jax.Array
+    gradient: jax.Array
+    length: jax.Array
+
+
+class Curvature(Protocol):
+    """What a method keeps of the inverse Hessian H, as a pytree `memory`."""
+
+    def begin(self, gradient: jax.Array) -> Any:
+        """Before the first step: the identity, so scaled that this step is no longer than one."""
+
+    def times(self, memory: Any, vector: jax.Array) -> jax.Array:
+        """H vector (P,)."""
+
+    def update(self, memory: Any, pair: Pair) -> Any:
+        """After a step with s^T y > 0."""
+
+
+class State(NamedTuple):
+    """Loss and gradient at the weights, the memory, whether it holds nothing yet, and why it stopped (0: it has not)."""
+
+    value: jax.Array
+    gradient: jax.Array
+    memory: Any
+    fresh: jax.Array
+    stopped: jax.Array
+
+
+class Descent:
+    """Steps along -H gradient to where the strong Wolfe conditions hold (1e-4 and 0.9).
+
+    Where no step lowers the loss, or the direction leads uphill by rounding, H begins anew; it stops where the steepest
+    descent of a new beginning fails as well.
+    """
+
+    def __init__(self, name: str, objective: Objective, curvature: Curvature) -> None:
+        self.name, self._objective, self._curvature = name, objective, curvature
+        self._search = optax.scale_by_zoom_linesearch(_TRIALS, initial_guess_strategy="one", curv_rtol=0.9)
+        self._run = Compiled(self._many, static="count", donate=(1,))
+        self._fresh = Compiled(self._first)
+
+    def init(self, flat: jax.Array) -> None:
+        """The state is made by the first steps, when the points are known."""
+
+    def advance(self, flat: jax.Array, state: State | None, batches: Sequence[Batch], count: int) -> tuple[Any, ...]:
+        """Weights, state, losses [count] after each step, and the reason if it stopped.
+
+        The memory is kept where points change between calls.
+        """
+        batches = tuple(batches)
+        value, gradient = self._fresh(flat, batches)
+        memory = self._curvature.begin(gradient) if state is None else state.memory
+        fresh = jnp.ones((), bool) if state is None else state.fresh
+        begun = State(value, gradient, memory, fresh, jnp.zeros((), jnp.int32))
+        flat, state, losses = self._run(flat, begun, batches, count=count)
+        return flat, state, losses, REASONS[int(state.stopped)]
+
+    def _first(self, flat: jax.Array, batches: Any) -> tuple[jax.Array, jax.Array]:
+        return self._objective.value_and_grad(flat, batches)
+
+    def _many(self, flat: jax.Array, state: State, batches: Any, count: int) -> tuple[Any, ...]:
+        @jax.custom_vjp
+        def loss(weights: jax.Array) -> jax.Array:
+            return self._objective.value_and_grad(weights, batches)[0]
+
+        loss.defvjp(lambda w: self._objective.value_and_grad(w, batches), lambda g, upstream: (upstream * g,))
+
+        def step(carry: tuple[jax.Array, State], _: None) -> Any:
+            weights, now = carry
+            carry = jax.lax.cond(
+                now.stopped == 0, lambda w, n: self._one(loss, w, n), lambda w, n: (w, n), weights, now
+            )
+            return carry, carry[1].value
+
+        (flat, state), losses = jax.lax.scan(step, (flat, state), None, length=count)
+        return flat, state, losses
+
+    def _one(self, loss: Any, weights: jax.Array, now: State) -> tuple[jax.Array, State]:
+        direction = -self._curvature.times(now.memory, now.gradient)
+        downhill = direction @ now.gradient < 0
+        direction = jnp.where(downhill, direction, -now.gradient)
+        moved, found = self._search.update(
+            direction, self._search.init(weights), weights, value=now.value, grad=now.gradient, value_fn=loss
+        )
+        better = jnp.isfinite(found.value) & (found.value < now.value)
+        pair = Pair(moved, found.grad - now.gradient, now.gradient, found.learning_rate)
+        curved = pair.s @ pair.y > 1e-14 * jnp.linalg.norm(pair.s) * jnp.linalg.norm(pair.y)
+        usable = better & downhill
+        memory = jax.lax.cond(
+            usable & curved,
+            lambda: self._curvature.update(now.memory, pair),
+            lambda: jax.lax.cond(usable, lambda: now.memory, lambda: self._curvature.begin(now.gradient)),
+        )
+        stopped = jnp.where(better | ~now.fresh, 0, 1)
+        stopped = jnp.where(jnp.any(now.gradient != 0), stopped, 2).astype(jnp.int32)
+        return (
+            jnp.where(better, weights + moved, weights),
+            State(
+                jnp.where(better, found.value, now.value),
+                jnp.where(better, found.grad, now.gradient),
+                memory,
+                jnp.where(usable, now.fresh & ~curved, True),
+                stopped,
+            ),
+        )

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import jax
+import numpy as np
+import pytest
+
+from sciflow.core.errors import InputError
+from sciflow.pinn import solve
+from sciflow.pinn.solution import Solution
+
+LM = {"width": 8, "depth": 2, "points": 256, "resample": 0, "phases": [{"method": "levenberg-marquardt", "steps": 60}]}
+
+
+def error_of(solution: Solution, frames: int = 11) -> float:
+    """Relative L2 error of a wave that is carried and damped, on a grid of its own."""
+    data = solution.dataset(64, frames)
+    t, x = np.meshgrid(data["time"].values, data["x"].values, indexing="ij")
+    c, nu = (solution.case.values[name] for name in ("c", "nu"))
+    exact = np.exp(-nu * t) * np.sin(x - c * t)
+    return float(np.linalg.norm(data["u"].values[0] - exact) / np.linalg.norm(exact))
+
+
+@pytest.mark.parametrize(("c", "nu"), [(0.0, 0.0), (50.0, 0.01)])
+def test_lagrangian_networks_do_not_feel_the_speed(c: float, nu: float) -> None:
+    solution = solve("convection", method="lpinn", settings={"seconds": 20}, c=c, nu=nu)
+    assert error_of(solution) < 1e-6
+    assert solution.resolved and solution.smallest_jacobian == pytest.approx(1, abs=1e-5)
+
+
+def test_an_ordinary_network_solves_slow_convection() -> None:
+    assert error_of(solve("convection", settings=LM, c=1.0)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"kind": "marching", "windows": 3},
+        {"kind": "curriculum", "parameter": "c", "begin": 1.0, "stages": 3},
+        {"kind": "xpinn", "windows": 2, "parts": 2},
+    ],
+)
+def test_strategies_solve_convection(strategy: dict[str, object]) -> None:
+    solution = solve("convection", strategy=strategy, settings=LM, c=3.0)
+    assert error_of(solution) < 1e-2
+
+
+def test_a_window_of_time_starts_from_the_end_of_the_last() -> None:
+    solution = solve("convection", strategy={"kind": "marching", "windows": 2}, settings=LM, c=3.0)
+    x = np.linspace(0, 6, 20)
+    before, after = (solution.evaluate(np.stack([np.full(20, t), x]))["u"] for t in (0.5 - 1e-9, 0.5 + 1e-9))
+    np.testing.assert_allclose(before, after, atol=1e-7)
+
+
+def test_settings_of_jax_stay_as_they_were() -> None:
+    before = jax.config.jax_enable_x64
+    solve("convection", settings=LM, c=1.0)
+    assert jax.config.jax_enable_x64 == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": "pin"}, ["no method 'pin'", "'pinn'"]),
+        ({"engine": "torch"}, ["no engine 'torch'"]),
+        ({"method": "lpinn", "strategy": "marching"}, ["for the method 'pinn'"]),
+        ({"strategy": "march"}, ["no strategy 'march'", "marching"]),
+        ({"strategy": {"kind": "marching", "windows": 1}}, ["windows", "marching"]),
+        ({"settings": {"widht": 3}}, ["widht", "width"]),
+        ({"settings": {"width": 0}}, ["width"]),
+        ({"speed": 3.0}, ["speed"]),
+        ({"time": (1.0, 1.0)}, ["empty"]),
+        ({"label_space": True}, ["lpinn"]),
+        ({"strategy": "curriculum"}, ["parameter"]),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict[str, object], words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        solve("convection", **arguments)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [("gray-scott", ["no characteristic velocity"]), ("poisson", ["evolution equation"]), ("cavity", ["pinn"])],
+)
+def test_problems_that_no_velocity_carries_are_refused(problem: str, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        solve(problem, method="lpinn")
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_points_outside_are_refused() -> None:
+    solution = solve("convection", settings={**LM, "phases": [{"method": "adam", "steps": 2}]}, c=1.0)
+    with pytest.raises(InputError, match=r"t = 1\.5 lies outside"):
+        solution.evaluate(np.array([[1.5], [0.0]]))
+    assert not solution.converged

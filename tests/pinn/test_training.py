@@ -1,0 +1,229 @@
+"""Training of small networks to exact solutions: conditions of every kind in the loss, reasons to stop, windows of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy
+
+from sciflow.core.errors import SciflowError
+from sciflow.pinn.eulerian import Eulerian
+from sciflow.pinn.objective import Batch, Term, in_blocks
+from sciflow.pinn.settings import Settings
+from sciflow.pinn.training import Trained, joined, train
+from sciflow.problems import (
+    Box,
+    Dirichlet,
+    Disk,
+    Field,
+    Neumann,
+    Outflow,
+    Parameter,
+    Problem,
+    Robin,
+    coordinates,
+    laplacian,
+)
+
+t, x, y = coordinates("t x y")
+u = Field("u")(t, x)
+k = Parameter("k", 0.5, 0.1, 1.0)
+SMALL = {"width": 8, "depth": 2, "points": 256, "boundary_points": 24, "resample": 0, "seconds": None}
+
+
+@pytest.fixture(autouse=True)
+def _double() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+def _rod(evolution: Any, start: Any, boundary: Mapping[str, Any] | None = None, **changes: Any) -> Problem:
+    settings: dict[str, Any] = {"domain": Box(x=(0, 1)), "time": (0, 1), "boundary": {u: boundary or {}}} | changes
+    return Problem(name="rod", fields=[u], parameters=[k], evolution={u: evolution}, initial={u: start}, **settings)
+
+
+def _levenberg(steps: int) -> dict[str, Any]:
+    return {"phases": ({"method": "levenberg-marquardt", "steps": steps, "chunk": steps},)}
+
+
+def _solved(problem: Problem, **settings: Any) -> tuple[Eulerian, Trained]:
+    wanted = Settings.make({**SMALL, **settings})
+    system = Eulerian.of(problem, problem.sample(1, 0, None, **problem.values())[0], wanted)
+    return system, train(system, wanted)
+
+
+def _error(system: Eulerian, trained: Trained, exact: Any, field: str = "u") -> float:
+    """Relative L2 error at random points."""
+    problem = system.model.problem
+    low, high = np.array(system.model.embedding.bounds).T
+    points = np.random.default_rng(3).uniform(low, high, (500, len(low))).T
+    inside = problem.domain.inside(points[-len(problem.axes) :].T, problem.values())
+    points = points[:, inside]
+    truth = sympy.lambdify(problem.coordinates, sympy.sympify(exact).subs({"k": 0.5}), "numpy")(*points)
+    found = system.fields(trained.weights)(points)[field]
+    return float(np.linalg.norm(found - truth) / np.linalg.norm(truth))
+
+
+MU = sympy.pi / 3
+WAVE = sympy.exp(-(MU**2) * t / 2) * sympy.cos(MU * x)  # with k = 1/2; level at x = 0, u_x = -mu tan(mu) u at x = 1
+LOSS = float((MU * sympy.tan(MU)).evalf())
+ENDS = {
+    "Neumann and Robin": {"x-": Neumann(0), "x+": Robin(0, a=LOSS, b=1)},
+    "outflow and a slope in time": {"x-": Outflow(), "x+": Neumann(WAVE.diff(x).subs(x, 1))},
+    "slope on the left": {"x-": Neumann(-WAVE.diff(x).subs(x, 0)), "x+": Dirichlet(WAVE.subs(x, 1))},
+    "Robin with outward slope on the left": {
+        "x-": Robin(3 * WAVE.subs(x, 0), a=3, b=2),
+        "x+": Dirichlet(WAVE.subs(x, 1)),
+    },
+}
+
+
+@pytest.mark.parametrize("kind", list(ENDS))
+def test_heat_with_conditions_in_the_loss(kind: str) -> None:
+    problem = _rod(k * u.diff(x, 2), WAVE.subs(t, 0), ENDS[kind])
+    system, trained = _solved(problem, **_levenberg(30))
+    assert system.conditions
+    assert _error(system, trained, WAVE) < 2e-5
+
+
+def test_every_condition_in_the_loss() -> None:
+    problem = _rod(k * u.diff(x, 2), WAVE.subs(t, 0), {"x-": Neumann(0), "x+": Dirichlet(WAVE.subs(x, 1))})
+    system, trained = _solved(problem, hard=False, **_levenberg(40))
+    assert [soft.side for soft in system.conditions] == ["x-", "x+", "t-"]
+    assert _error(system, trained, WAVE) < 1e-4
+
+
+def test_nonlinear_wave_on_a_ring_by_first_and_second_order_methods() -> None:
+    """u_t = -u u_x + k u_xx + source on a ring, Adam then Broyden, points that follow the residual."""
+    exact = sympy.exp(-t) * sympy.sin(2 * sympy.pi * x) + 1
+    source = exact.diff(t) + exact * exact.diff(x) - k * exact.diff(x, 2)
+    problem = _rod(-u * u.diff(x) + k * u.diff(x, 2) + source, exact.subs(t, 0), None, periodic=["x"])
+    phases = ({"method": "adam", "steps": 100}, {"method": "broyden", "steps": 200})
+    system, trained = _solved(problem, phases=phases, resample=100)
+    assert [reason.split(":")[0] for reason in trained.reasons] == ["adam", "broyden"]
+    assert [(record.phase, record.step) for record in trained.history] == [
+        ("adam", 0),
+        ("adam", 100),
+        ("broyden", 100),
+        ("broyden", 200),
+    ]
+    assert trained.loss == trained.history[-1].loss < 1e-3 * trained.history[0].loss
+    assert _error(system, trained, exact) < 1e-2
+
+
+def test_potential_around_an_obstacle() -> None:
+    """log r is harmonic; steady, on a square with a hole."""
+    w = Field("u")(x, y)
+    exact = sympy.log(sympy.sqrt(x**2 + y**2))
+    sides = {side: Dirichlet(exact) for side in ("x-", "x+", "y-", "obstacle")} | {"y+": Neumann(exact.diff(y))}
+    problem = Problem(
+        name="hole",
+        fields=[w],
+        domain=Box(x=(-1, 1), y=(-1, 1)) - Disk((0, 0), sympy.Rational(2, 5)),
+        steady={w: sympy.Eq(laplacian(w), 0)},
+        boundary={w: sides},
+    )
+    system, trained = _solved(problem, **_levenberg(40))
+    assert len(system.conditions) == 5
+    assert _error(system, trained, exact) < 5e-3
+
+
+def test_the_same_seed_gives_the_same_answer() -> None:
+    problem = _rod(k * u.diff(x, 2), sympy.sin(2 * sympy.pi * x), None, periodic=["x"])
+    phases = ({"method": "adam", "steps": 20},)
+    losses = [_solved(problem, phases=phases, resample=10, seed=seed)[1].loss for seed in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+
+
+class _Line:
+    """Fit of w to p: the loss (w - 3)^2, or one that is not finite."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.broken, self.drawn = broken, 0
+
+    @property
+    def terms(self) -> list[Term]:
+        def rows(weights: Any, block: Mapping[str, jax.Array]) -> jax.Array:
+            found = (weights["w"] - 3.0)[None] * jnp.ones_like(block["points"])
+            return jnp.log(-jnp.abs(found) - 1.0) if self.broken else found
+
+        return [Term("line", rows)]
+
+    def init(self, key: jax.Array) -> dict[str, jax.Array]:
+        return {"w": jnp.ones(1)}
+
+    def draw(self, rng: np.random.Generator, sizes: Any) -> list[Batch]:
+        self.drawn += 1
+        return [in_blocks({"points": rng.random((1, 8))}, [1.0], jnp.float64)]
+
+
+def _settings(**changes: Any) -> Settings:
+    phases = ({"method": "levenberg-marquardt", "steps": 10, "chunk": 1},)
+    return Settings.make({**SMALL, "phases": phases, **changes})
+
+
+def test_reasons_to_stop() -> None:
+    exact = train(_Line(), _settings())
+    assert float(exact.weights["w"][0]) == pytest.approx(3.0, abs=1e-6)
+    assert exact.count == 1
+    early = train(_Line(), _settings(target=1.0))
+    assert early.reasons == ("levenberg-marquardt: target reached after 1 steps",)
+    assert early.loss <= 1.0
+    adam = ({"method": "adam", "steps": 60, "chunk": 20}, {"method": "adam", "steps": 20})
+    late = train(_Line(), _settings(phases=adam, seconds=1e-9))
+    assert late.reasons == ("adam: time limit after 20 steps",)
+    whole = train(_Line(), _settings(phases=adam))
+    assert whole.reasons == ("adam: all steps taken after 60 steps", "adam: all steps taken after 20 steps")
+    assert whole.history[0].loss == 4.0
+    assert [record.step for record in whole.history] == [0, 20, 40, 60, 20]
+    assert all(a.seconds <= b.seconds for a, b in zip(whole.history, whole.history[1:], strict=False))
+
+
+def test_points_are_drawn_anew_only_where_asked_for() -> None:
+    adam = ({"method": "adam", "steps": 60, "chunk": 20},)
+    for resample, draws in ((0, 1), (20, 3), (30, 2)):
+        line = _Line()
+        train(line, _settings(phases=adam, resample=resample, adaptive=False))
+        assert line.drawn == draws
+
+
+def test_a_loss_that_is_not_finite_is_no_success() -> None:
+    with pytest.raises(SciflowError, match="loss is not finite after 20 steps of 'adam'"):
+        train(_Line(broken=True), _settings(phases=({"method": "adam", "steps": 60, "chunk": 20},)))
+
+
+def test_stages_are_joined_end_to_end() -> None:
+    parts = [train(_Line(), _settings(phases=({"method": "adam", "steps": 5},))) for _ in range(2)]
+    both = joined(parts)
+    assert both.seconds == pytest.approx(parts[0].seconds + parts[1].seconds)
+    assert both.reasons == (
+        "stage 1: adam: all steps taken after 5 steps",
+        "stage 2: adam: all steps taken after 5 steps",
+    )
+    assert both.history[2].seconds == parts[0].history[-1].seconds
+    assert both.count == 2
+
+
+def test_a_window_starts_where_the_one_before_it_ended() -> None:
+    problem = _rod(k * u.diff(x, 2), sympy.sin(2 * sympy.pi * x), None, periodic=["x"], time=(0, 0.4))
+    settings = Settings.make({**SMALL, **_levenberg(3)})
+    case = problem.sample(1, 0, None, **problem.values())[0]
+    first = Eulerian.of(problem, case, settings, time=(0.0, 0.2))
+    trained = train(first, settings)
+    second = first.after(trained.weights)
+    moved = jax.tree.map(lambda w: w + 0.1, trained.weights)
+    places = np.linspace(0, 1, 9)
+    meeting = np.stack([np.full(9, 0.2), places])
+    before, after = first.fields(trained.weights)(meeting)["u"], second.fields(moved)(meeting)["u"]
+    np.testing.assert_allclose(after, before, rtol=0, atol=1e-13)
+    later = np.stack([np.full(9, 0.3), places])
+    assert np.abs(second.fields(moved)(later)["u"] - before).max() > 1e-3
+    trained = train(second, settings, trained.weights)
+    found = second.fields(trained.weights)(later)["u"]
+    exact = np.exp(-0.5 * (2 * np.pi) ** 2 * 0.3) * np.sin(2 * np.pi * places)
+    assert np.abs(found - exact).max() < 2e-3
