@@ -19,6 +19,8 @@ _PACKAGES = (
     "jax",
     "jaxlib",
     "exponax",
+    "optax",
+    "deepxde",
     "xarray",
     "h5py",
     "h5netcdf",

@@ -1,9 +1,9 @@
 r"""A network and parameters of its problem, trained together on equations and observations.
 
 .. math::
-    L(w, \theta) = |r(w, \theta)|^2 + \rho \sum_f \frac{|d_f - u_f|^2}{|d_f|^2}
+    L(w, \theta) = |r(w, \theta)|^2 + \rho \sum_f \frac{|d_f - u_f|^2}{|d_f - \bar d_f|^2}
 
-with mean squares and the first residual :math:`\rho = |r|^2`. The weight decides what comes of it: with a hundred times
+with mean squares and :math:`\rho = |r|^2` at the first weights. The weight decides what comes of it: with a hundred times
 more the network fits the noise instead of the equations, with a hundredth of it the parameters hardly move. It is good
 for a start near the answer, which steps without such a weight then find.
 
@@ -62,8 +62,8 @@ class Coupled:
     def draw(self, rng: np.random.Generator, sizes: Callable[..., np.ndarray] | None) -> list[Batch]:
         """Points of every term; the observations are always all there."""
         points, observed = self.data.points, self.data.table
-        squares = np.maximum(np.mean(observed**2, axis=1), np.finfo(float).tiny)
-        weights = self._first / squares
+        spread = np.var(observed, axis=1)
+        weights = self._first / np.where(spread > 0, spread, 1.0)
         batch = in_blocks({"points": points, "observed": observed}, weights, self.system.dtype, points.shape[1])
         return [*self.system.draw(rng, sizes), batch]
 

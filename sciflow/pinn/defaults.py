@@ -30,7 +30,11 @@ def settings_for(problem: Problem, method: str, changes: Mapping[str, Any] | Non
             {"width": 10, "depth": 2, "points": 512, "resample": 0, "target": 1e-15}
             | {"phases": (Phase(method="levenberg-marquardt", steps=1000, chunk=10),)}
             if linear
-            else {"width": 20, "depth": 2}
+            else {
+                "width": 20,
+                "depth": 2,
+                "phases": (Phase(method="adam", steps=300), Phase(method="broyden", steps=20000)),
+            }
         )
     elif len(problem.axes) > 1:
         base = {"depth": 4, "points": 4000}

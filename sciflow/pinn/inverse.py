@@ -45,11 +45,12 @@ from sciflow.pinn.solving import case_of
 from sciflow.pinn.training import Record, train
 from sciflow.problems import Problem, registry
 
-PHASES = (Phase(method="adam", steps=1000), Phase(method="broyden", steps=1000))  # at the guess
+PHASES = (Phase(method="adam", steps=1000), Phase(method="broyden", steps=1000))
 STEPS, ROUNDS = 100, 10  # of the network and the parameters, and of the network in a row
-LARGEST = 0.7  # step of a parameter: a factor of two, or that share of its size
+LARGEST, SHORTEST = 0.7, 0.01  # step of a parameter, relative to it: a factor of two; and the last one to go back from
 DAMPING = 1e-2  # of steps: a parameter with a standard error of 10 in z moves half as far
-DONE = 0.2  # standard errors: the search ends with a smaller step
+DONE, CALM = 0.15, 2  # standard errors: the search ends with so many smaller steps, each on new collocation points
+EXACT = 1e-5  # relative to the parameter: small whatever the noise, which may be none
 LAG = 0.3  # of the misfit: where the network lags further behind, the parameters wait for it
 ALIKE = 1e-6  # parameters act alike where the correlation of their sensitivities has a smaller eigenvalue
 LEVEL = 0.95
@@ -69,7 +70,7 @@ class Estimate:
         misfit: root mean square of the misfit over the noise, by field.
         identified: False where the observations cannot tell a parameter, because its relative standard error is above 1
             or others act alike; errors are infinite in the second case.
-        converged: whether the last step, on new collocation points, was below a fifth of a standard error.
+        converged: whether the last two steps, each on new collocation points, were below 0.15 standard errors.
         warnings: sentences on what is wrong.
         history: values after each step.
         solution: the fields at the estimate.
@@ -156,10 +157,10 @@ def infer(
         weights=trained.count,
         fields=fields,
     )
-    return _estimate(search, state, ended == _SMALL, solution, list(data.values))
+    return _estimate(search, state, ended, solution, list(data.values))
 
 
-_SMALL = "a step was small"
+_SMALL = "two steps were small"
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ class _Search:
     def run(self, flat: np.ndarray, limit: float | None) -> tuple[_State, str]:
         """The best state, and why the search ended; `limit` in seconds, compilation not counted."""
         begun, compiled = clock.perf_counter(), Compiled.seconds
-        radius, rounds = LARGEST, 0
+        radius, rounds, calm, far = LARGEST, 0, 0, False
         kept: _State | None = None
         for _ in range(STEPS):
             state = self._state(self.reduced.solve(flat))
@@ -209,12 +210,15 @@ class _Search:
             if not state.settled and rounds < ROUNDS:
                 flat = state.linear.flat
                 continue
-            if kept is not None and state.cost > kept.cost + 1:  # too far: less far from the last good place
+            if kept is not None and far and radius > SHORTEST and state.cost > kept.cost + 1:  # back, and less far
                 radius /= 4
             else:
                 kept, radius = state, min(LARGEST, 2 * radius)
-            step, size = self._step(kept, radius)
-            if kept is state and state.settled and size < DONE:
+            step, size, longest = self._step(kept, radius)
+            far = size > 1  # shorter steps change the cost by less than the network's errors do
+            small = (state.settled and size < DONE) or longest < EXACT
+            calm = calm + 1 if kept is state and small else 0
+            if calm == CALM:
                 return state, _SMALL
             flat, rounds = kept.linear.flat + np.concatenate([np.zeros(len(flat) - len(step)), step]), 0
         assert kept is not None
@@ -246,8 +250,8 @@ class _Search:
         squares = np.maximum(squares, np.finfo(float).tiny)
         return _State(linear, misfit, np.sqrt(squares * free / count), float(count * np.sum(np.log(squares))))
 
-    def _step(self, state: _State, radius: float) -> tuple[np.ndarray, float]:
-        """Gauss-Newton in z, cut to the radius, and the size of the whole step in standard errors.
+    def _step(self, state: _State, radius: float) -> tuple[np.ndarray, float, float]:
+        """Gauss-Newton in z, cut to the radius; the whole step's size in standard errors, and relative to the parameters.
 
         Ways that the observations do not tell from staying are left alone.
         """
@@ -257,10 +261,10 @@ class _Search:
         right = np.concatenate([misfit, np.zeros(len(norms))])
         wanted = np.linalg.lstsq(rows, right, rcond=np.sqrt(ALIKE))[0] / norms
         longest = float(np.max(np.abs(wanted) * self.relative(state.z)))
-        return wanted * min(1.0, radius / max(longest, radius)), float(np.linalg.norm(design @ wanted))
+        return wanted * min(1.0, radius / max(longest, radius)), float(np.linalg.norm(design @ wanted)), longest
 
 
-def _estimate(search: _Search, state: _State, converged: bool, solution: Solution, fields: list[str]) -> Estimate:
+def _estimate(search: _Search, state: _State, ended: str, solution: Solution, fields: list[str]) -> Estimate:
     """Statistics of the last state."""
     covariance, alike = _covariance(search.design(state))
     errors, slopes, names = np.sqrt(np.diag(covariance)), search.slopes(state.z), [s.name for s in search.scales]
@@ -280,26 +284,23 @@ def _estimate(search: _Search, state: _State, converged: bool, solution: Solutio
         noise=dict(zip(fields, state.noise.tolist(), strict=True)),
         misfit=dict(zip(fields, ratios.tolist(), strict=True)),
         identified=bool(np.all(errors * search.relative(state.z) <= 1)),
-        converged=converged,
-        warnings=tuple(_warnings(search, state, errors, alike, solution if not converged else None)),
+        converged=ended == _SMALL,
+        warnings=tuple(_warnings(search, state, errors, alike, ended)),
         history=tuple(search.history),
         solution=solution,
     )
 
 
-def _warnings(
-    search: _Search, state: _State, errors: np.ndarray, alike: bool, unfinished: Solution | None
-) -> list[str]:
+def _warnings(search: _Search, state: _State, errors: np.ndarray, alike: bool, ended: str) -> list[str]:
     found = []
     relative = errors * search.relative(state.z)
     lost = [scale.name for scale, error in zip(search.scales, relative, strict=True) if not error <= 1]
     if lost:
         reason = "they act alike" if alike else f"the relative standard error is {relative.max():.2g}"
         found.append(f"The observations do not identify {', '.join(lost)}: {reason}. Observe where and when they act.")
-    if unfinished is not None:
-        found.append(
-            f"The search has not converged ({unfinished.reasons[-1]}); start from a nearer guess, or allow more time."
-        )
+    if ended != _SMALL:
+        remedy = "start from a nearer guess" if state.settled else "take a larger network and more points"
+        found.append(f"The search has not converged ({ended}): {remedy}, or allow more time.")
     free = state.misfit.size - len(search.scales)
     squares = np.sum((state.misfit / state.noise[:, None]) ** 2)
     if search.noise is not None and squares > chi2.ppf(1 - 1e-4, free):

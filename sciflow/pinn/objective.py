@@ -34,7 +34,10 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Points of one term in blocks [blocks, ..., n], and the weight of each row."""
+    """Points of one term in blocks [blocks, ..., n], and the weight of each row.
+
+    A block's array ``weight`` (n,), where there is one, weighs its points.
+    """
 
     blocks: Mapping[str, jax.Array]
     weights: jax.Array
@@ -82,8 +85,7 @@ class Objective:
         for term, batch in zip(self.terms, batches, strict=True):
 
             def block_loss(vector: jax.Array, block: Mapping[str, jax.Array], t: Term = term, b: Batch = batch) -> Any:
-                rows = t.rows(self.unravel(vector), block)
-                return jnp.sum(b.weights[:, None] * rows**2) / b.count
+                return jnp.sum(self.rows(t, b, vector, block) ** 2)
 
             def add(carry: Any, block: Any, f: Any = block_loss) -> Any:
                 v, g = jax.value_and_grad(f)(flat, block)
@@ -95,6 +97,11 @@ class Objective:
                 (value, gradient), _ = jax.lax.scan(add, (value, gradient), dict(batch.blocks))
         return value, gradient
 
+    def rows(self, term: Term, batch: Batch, flat: jax.Array, block: Mapping[str, jax.Array]) -> jax.Array:
+        """Weighted residual (E, n) of a block, whose squares add up to its part of the loss."""
+        found = jnp.sqrt(batch.weights / batch.count)[:, None] * term.rows(self.unravel(flat), block)
+        return found * jnp.sqrt(block["weight"]) if "weight" in block else found
+
     def normal_equations(self, flat: jax.Array, batches: Sequence[Batch]) -> tuple[jax.Array, jax.Array, jax.Array]:
         """L, J^T r (P,) and J^T J (P, P) of the weighted residual vector r, whose sum of squares is L."""
         size = flat.shape[0]
@@ -102,8 +109,7 @@ class Objective:
         for term, batch in zip(self.terms, batches, strict=True):
 
             def rows(vector: jax.Array, block: Mapping[str, jax.Array], t: Term = term, b: Batch = batch) -> jax.Array:
-                found = t.rows(self.unravel(vector), block)
-                return (jnp.sqrt(b.weights / b.count)[:, None] * found).ravel()
+                return self.rows(t, b, vector, block).ravel()
 
             def add(carry: Any, block: Any, f: Any = rows) -> Any:
                 residual = f(flat, block)

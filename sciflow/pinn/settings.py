@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sciflow.core.errors import InputError, near
 from sciflow.pinn.networks import Kind
 from sciflow.pinn.points import Sampling
+from sciflow.pinn.weights import Balance
 
 
 class _Strict(BaseModel):
@@ -47,6 +48,9 @@ class Settings(_Strict):
         adaptive: new points where the residual is large.
         condition_weight: of the terms of conditions in the loss; the equations have 1.
         phases: optimisers, one after the other.
+        causal: tolerance of causal weights, which let early times be learnt before late ones; see
+            `sciflow.pinn.causal`.
+        balance: of the terms of the loss (see `sciflow.pinn.weights`).
         seconds: for all of them, compilation not counted.
         target: a loss that is low enough to stop at.
         precision: ``"float64"`` for the dense quasi-Newton methods; ``"float32"`` suffices for Adam.
@@ -64,6 +68,8 @@ class Settings(_Strict):
     resample: int = Field(default=250, ge=0)
     adaptive: bool = True
     condition_weight: float = Field(default=1.0, gt=0)
+    causal: float | None = Field(default=None, gt=0)
+    balance: Balance = "fixed"
     phases: tuple[Phase, ...] = (
         Phase(method="adam", steps=1000),
         Phase(method="broyden", steps=20000),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,8 +56,14 @@ class Solution:
         """False where a Lagrangian solution's Jacobian falls below 1e-3: its fields are then not to be trusted."""
         return self.smallest_jacobian is None or self.smallest_jacobian >= UNRESOLVED
 
+    @cached_property
+    def _gauged(self) -> Callable[[np.ndarray], Mapping[str, np.ndarray]]:
+        from sciflow.pinn.model import gauged
+
+        return gauged(self.problem, self.case, self.fields)
+
     def evaluate(self, points: np.ndarray) -> dict[str, np.ndarray]:
-        """Fields (N,) at points (D, N), time first.
+        """Fields (N,) at points (D, N), time first; those known up to a constant have their declared mean, or zero.
 
         Raises:
             InputError: the points have another number of coordinates, or lie outside of the domain or the interval.
@@ -76,7 +83,7 @@ class Solution:
                     f"The point {name} = {row[outside][0]:g} lies outside of {low:g} to {high:g}, on which "
                     f"'{self.problem.name}' was solved."
                 )
-        parts = [self.fields(points[:, k : k + _AT_ONCE]) for k in range(0, points.shape[1], _AT_ONCE)]
+        parts = [self._gauged(points[:, k : k + _AT_ONCE]) for k in range(0, points.shape[1], _AT_ONCE)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def frames(self, grid: Grid, times: np.ndarray) -> dict[str, np.ndarray]:

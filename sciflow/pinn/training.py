@@ -14,14 +14,20 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from sciflow.core.errors import SciflowError
+from sciflow.pinn.causal import causal_weights
 from sciflow.pinn.compiled import Compiled
 from sciflow.pinn.objective import Batch, Objective, Term
 from sciflow.pinn.optimise import build
 from sciflow.pinn.settings import Phase, Settings
+from sciflow.pinn.weights import balance, weighted
 
 
 class System(Protocol):
     """What is trained: kinds of residuals, points for each, and fresh weights."""
+
+    @property
+    def time(self) -> tuple[float, float] | None:
+        """Interval that the points' times lie in; None for a steady problem."""
 
     @property
     def terms(self) -> Sequence[Term]:
@@ -76,6 +82,7 @@ class Trainer:
         self.objective = Objective(system.terms, self._unravel)
         self._optimisers = [build(p.method, self.objective, p.steps, p.options) for p in settings.phases]
         self._sizes = Compiled(lambda vector, blocks: self.objective.sizes(vector, 0, blocks))
+        self._plain = Compiled(self.objective.loss)
         self.count = int(flat.shape[0])
 
     def run(
@@ -96,7 +103,8 @@ class Trainer:
         limit = settings.seconds if seconds is None else seconds
         rng = np.random.default_rng(settings.seed)
         flat = ravel_pytree(self._begun if start is None else start)[0]
-        batches = system.draw(rng, None)
+        drawn, multipliers = system.draw(rng, None), None
+        batches, multipliers = self._weighed(system, flat, drawn, multipliers)
         history: list[Record] = []
         reasons: list[str] = []
         begun, compiled = time.perf_counter(), Compiled.seconds
@@ -117,14 +125,37 @@ class Trainer:
                 if why is not None:
                     reason = why
                     break
-                if settings.resample and done < phase.steps:
-                    batches = system.draw(rng, partial(_sizes, self._sizes, flat) if settings.adaptive else None)
+                if done == phase.steps:
+                    break
+                if settings.resample:
+                    drawn = system.draw(rng, partial(_sizes, self._sizes, flat) if settings.adaptive else None)
+                batches, multipliers = self._weighed(system, flat, drawn, multipliers)
             reasons.append(f"{phase.method}: {reason} after {done} steps")
             if _over(limit, spent) or _reached(settings, history):
                 break
+        if settings.causal is not None or settings.balance != "fixed":
+            # What ends the history is the plain loss: weighted ones fall where weights do.
+            plain = float(self._plain(flat, tuple(drawn)))
+            history.append(replace(history[-1], loss=plain))
         return Trained(
             self._unravel(flat), tuple(history), tuple(reasons), spent, Compiled.seconds - compiled, self.count
         )
+
+    def _weighed(
+        self, system: System, flat: jax.Array, batches: Sequence[Batch], multipliers: list[float] | None
+    ) -> tuple[Sequence[Batch], list[float] | None]:
+        """The batches with causal weights of the first term's points, and with the terms balanced."""
+        settings = self.settings
+        if settings.causal is not None and system.time is not None:
+            blocks = batches[0].blocks
+            times, squares = np.asarray(blocks["points"])[:, 0], _sizes(self._sizes, flat, blocks) ** 2
+            weights = causal_weights(times.ravel(), squares.ravel(), system.time, tolerance=settings.causal)
+            held = jnp.asarray(weights.reshape(times.shape), flat.dtype)
+            batches = [replace(batches[0], blocks={**blocks, "weight": held}), *batches[1:]]
+        if settings.balance != "fixed":
+            multipliers = balance(settings.balance, self.objective, flat, batches, multipliers)
+            batches = weighted(batches, multipliers)
+        return batches, multipliers
 
     def _ended(
         self, phase: Phase, stopped: str | None, loss: float, spent: float, begun: float, limit: float | None

@@ -93,6 +93,11 @@ class Decomposed:
         equations = equations_of(problem)
         free = Ansatz({}, {}, {info.name: expression(problem, sympy.Integer(1)) for info in problem.fields})
         first = ansatz_of(problem, case, (moments[0], moments[1]))
+        if first.soft:
+            raise InputError(
+                f"The strategy 'xpinn' holds the start by construction, which that of '{problem.name}' does not allow: "
+                "it jumps where the period closes. Use the method without a strategy."
+            )
         models = []
         for (k, _), box in zip(cells, boxes, strict=True):
             embedding = Embedding(names, box, inner, settings.harmonics)

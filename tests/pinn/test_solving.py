@@ -22,7 +22,7 @@ def error_of(solution: Solution, frames: int = 11) -> float:
 
 @pytest.mark.parametrize(("c", "nu"), [(0.0, 0.0), (50.0, 0.01)])
 def test_lagrangian_networks_do_not_feel_the_speed(c: float, nu: float) -> None:
-    solution = solve("convection", method="lpinn", settings={"seconds": 20}, c=c, nu=nu)
+    solution = solve("convection", method="lpinn", settings={"seconds": 20, "target": 1e-13}, c=c, nu=nu)
     assert error_of(solution) < 1e-6
     assert solution.resolved and solution.smallest_jacobian == pytest.approx(1, abs=1e-5)
 
@@ -40,7 +40,9 @@ def test_an_ordinary_network_solves_slow_convection() -> None:
     ],
 )
 def test_strategies_solve_convection(strategy: dict[str, object]) -> None:
-    solution = solve("convection", strategy=strategy, settings=LM, c=3.0)
+    # Four networks trained together have four times the weights, and Levenberg-Marquardt's steps cost their square.
+    small = {"width": 5, "points": 128, "boundary_points": 32} if strategy["kind"] == "xpinn" else {}
+    solution = solve("convection", strategy=strategy, settings={**LM, **small}, c=3.0)
     assert error_of(solution) < 1e-2
 
 

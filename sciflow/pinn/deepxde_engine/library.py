@@ -85,7 +85,7 @@ def _library() -> Any:
         library = import_module("deepxde")
     except ImportError as error:
         raise InputError(
-            "The engine 'deepxde' needs the package deepxde; install it with: pip install 'sciflow-pde[deepxde]', or "
+            "The engine 'deepxde' needs the package deepxde; install it with: pip install deepxde, or "
             "use the engine 'jax'."
         ) from error
     backend = library.backend.backend_name

@@ -7,13 +7,18 @@ from typing import Any
 
 from sciflow.core.errors import InputError, near
 from sciflow.pinn.objective import Objective
-from sciflow.pinn.optimise.broyden import Broyden
+from sciflow.pinn.optimise.broyden import Dense
+from sciflow.pinn.optimise.descent import Descent
 from sciflow.pinn.optimise.first import Adam
 from sciflow.pinn.optimise.gauss_newton import LevenbergMarquardt
+from sciflow.pinn.optimise.lbfgs import Limited
+from sciflow.pinn.optimise.soap import Soap
 
 _KINDS: dict[str, Any] = {
     "adam": lambda objective, steps, options: Adam(objective, steps, **options),
-    "broyden": lambda objective, steps, options: Broyden(objective, **options),
+    "soap": lambda objective, steps, options: Soap(objective, steps, **options),
+    "lbfgs": lambda objective, steps, options: Descent(objective, Limited(**options)),
+    "broyden": lambda objective, steps, options: Descent(objective, Dense(**options)),
     "levenberg-marquardt": lambda objective, steps, options: LevenbergMarquardt(objective, **options),
 }
 

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from sciflow.pinn.compiled import Compiled
 from sciflow.pinn.objective import Batch, Objective
+from sciflow.pinn.optimise.search import search
 
-_TRIALS = 25  # of a line search
+_CURVED = 1e-14  # cosine of step and change of the gradient, below which a pair is left out
 REASONS = {0: None, 1: "no step along the descent direction lowers the loss", 2: "the gradient is zero"}
 
 
@@ -34,12 +34,12 @@ class Curvature(Protocol):
     def times(self, memory: Any, vector: jax.Array) -> jax.Array:
         """H vector (P,)."""
 
-    def update(self, memory: Any, pair: Pair) -> Any:
+    def updated(self, memory: Any, pair: Pair) -> Any:
         """After a step with s^T y > 0."""
 
 
 class State(NamedTuple):
-    """Loss and gradient at the weights, the memory, whether it holds nothing yet, and why it stopped (0: it has not)."""
+    """Loss and gradient at the weights, the memory, whether that is a new one, and why it stopped (0: it has not)."""
 
     value: jax.Array
     gradient: jax.Array
@@ -55,9 +55,8 @@ class Descent:
     descent of a new beginning fails as well.
     """
 
-    def __init__(self, name: str, objective: Objective, curvature: Curvature) -> None:
-        self.name, self._objective, self._curvature = name, objective, curvature
-        self._search = optax.scale_by_zoom_linesearch(_TRIALS, initial_guess_strategy="one", curv_rtol=0.9)
+    def __init__(self, objective: Objective, curvature: Curvature) -> None:
+        self._objective, self._curvature = objective, curvature
         self._run = Compiled(self._many, static="count", donate=(1,))
         self._fresh = Compiled(self._first)
 
@@ -81,47 +80,33 @@ class Descent:
         return self._objective.value_and_grad(flat, batches)
 
     def _many(self, flat: jax.Array, state: State, batches: Any, count: int) -> tuple[Any, ...]:
-        @jax.custom_vjp
-        def loss(weights: jax.Array) -> jax.Array:
-            return self._objective.value_and_grad(weights, batches)[0]
-
-        loss.defvjp(lambda w: self._objective.value_and_grad(w, batches), lambda g, upstream: (upstream * g,))
-
         def step(carry: tuple[jax.Array, State], _: None) -> Any:
             weights, now = carry
             carry = jax.lax.cond(
-                now.stopped == 0, lambda w, n: self._one(loss, w, n), lambda w, n: (w, n), weights, now
+                now.stopped == 0, lambda w, n: self._one(batches, w, n), lambda w, n: (w, n), weights, now
             )
             return carry, carry[1].value
 
         (flat, state), losses = jax.lax.scan(step, (flat, state), None, length=count)
         return flat, state, losses
 
-    def _one(self, loss: Any, weights: jax.Array, now: State) -> tuple[jax.Array, State]:
+    def _one(self, batches: Any, weights: jax.Array, now: State) -> tuple[jax.Array, State]:
         direction = -self._curvature.times(now.memory, now.gradient)
         downhill = direction @ now.gradient < 0
         direction = jnp.where(downhill, direction, -now.gradient)
-        moved, found = self._search.update(
-            direction, self._search.init(weights), weights, value=now.value, grad=now.gradient, value_fn=loss
+        found = search(
+            lambda w: self._objective.value_and_grad(w, batches), weights, direction, now.value, now.gradient
         )
-        better = jnp.isfinite(found.value) & (found.value < now.value)
-        pair = Pair(moved, found.grad - now.gradient, now.gradient, found.learning_rate)
-        curved = pair.s @ pair.y > 1e-14 * jnp.linalg.norm(pair.s) * jnp.linalg.norm(pair.y)
+        better = found.length > 0
+        pair = Pair(found.length * direction, found.gradient - now.gradient, now.gradient, found.length)
+        curved = pair.s @ pair.y > _CURVED * jnp.linalg.norm(pair.s) * jnp.linalg.norm(pair.y)
         usable = better & downhill
         memory = jax.lax.cond(
             usable & curved,
-            lambda: self._curvature.update(now.memory, pair),
+            lambda: self._curvature.updated(now.memory, pair),
             lambda: jax.lax.cond(usable, lambda: now.memory, lambda: self._curvature.begin(now.gradient)),
         )
         stopped = jnp.where(better | ~now.fresh, 0, 1)
         stopped = jnp.where(jnp.any(now.gradient != 0), stopped, 2).astype(jnp.int32)
-        return (
-            jnp.where(better, weights + moved, weights),
-            State(
-                jnp.where(better, found.value, now.value),
-                jnp.where(better, found.grad, now.gradient),
-                memory,
-                jnp.where(usable, now.fresh & ~curved, True),
-                stopped,
-            ),
-        )
+        fresh = jnp.where(usable, now.fresh & ~curved, True)
+        return jnp.where(better, weights + pair.s, weights), State(found.value, found.gradient, memory, fresh, stopped)

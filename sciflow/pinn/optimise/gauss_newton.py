@@ -17,6 +17,7 @@ from sciflow.pinn.compiled import Compiled
 from sciflow.pinn.objective import Batch, Objective
 
 _TRIALS = 30  # of the damping in one step
+_SMALLEST = 1e-15  # damping after the first step
 
 
 class State(NamedTuple):
@@ -68,7 +69,7 @@ class LevenbergMarquardt:
             gain = (value - after) / jnp.where(expected > 0, expected, 1.0)
             accepted = jnp.isfinite(after) & (after < value)
             shrunk = damping * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3)
-            damping = jnp.where(accepted, jnp.maximum(shrunk, 1e-15), damping * growth)
+            damping = jnp.maximum(jnp.where(accepted, shrunk, damping * growth), _SMALLEST)
             return damping, growth * 2, jnp.where(accepted, delta, 0.0), jnp.where(accepted, after, value), tries + 1
 
         def unsuccessful(inner: Any) -> jax.Array:

@@ -48,9 +48,9 @@ class Limited:
 
     def begin(self, gradient: jax.Array) -> Memory:
         """No pairs."""
-        pairs = jnp.zeros((self.history, gradient.shape[0]), gradient.dtype)
+        shape, dtype = (self.history, gradient.shape[0]), gradient.dtype
         gamma = 1 / jnp.maximum(jnp.linalg.norm(gradient), 1.0)
-        return Memory(pairs, pairs, jnp.zeros(self.history, gradient.dtype), gamma)
+        return Memory(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype), jnp.zeros(self.history, dtype), gamma)
 
     def times(self, memory: Memory, vector: jax.Array) -> jax.Array:
         """H vector (P,)."""
@@ -67,7 +67,7 @@ class Limited:
         q, alphas = jax.lax.scan(newest_first, vector, memory[:3], reverse=True)
         return jax.lax.scan(oldest_first, memory.gamma * q, (*memory[:3], alphas))[0]
 
-    def update(self, memory: Memory, pair: Pair) -> Memory:
+    def updated(self, memory: Memory, pair: Pair) -> Memory:
         """The newest pair in for the oldest."""
         product = pair.s @ pair.y
 

@@ -8,8 +8,9 @@ For each weight matrix with gradient G, running averages M, V, L, R and orthogon
     W &\leftarrow W - \eta\, Q_L \frac{\hat M'}{\sqrt{\hat V} + \epsilon}\, Q_R^T, \qquad M' = Q_L^T M Q_R, \\
     L &\leftarrow \beta_2 L + (1 - \beta_2)\, G G^T, \qquad R \leftarrow \beta_2 R + (1 - \beta_2)\, G^T G,
 
-where hats correct the bias of the first steps; every few steps one power iteration, Q_L from the QR decomposition of L Q_L
-and Q_R likewise. Biases and other leaves with a single column follow Adam. The first gradient only sets the bases.
+where hats correct the bias of the first steps; every few steps one power iteration, Q_L from the QR decomposition of
+L Q_L and Q_R likewise, starting from the eigenvectors for the first gradient. Biases and other leaves with a single
+column follow Adam.
 
 Sources: Vyas et al. (2025), International Conference on Learning Representations, arXiv:2409.11321, algorithms 3 and 4;
 for physics-informed networks: Wang, Bhartari, Li and Perdikaris (2025), arXiv:2502.00604.
@@ -79,9 +80,8 @@ class Soap:
             )
         self._objective, self._every = objective, every
         rise = round(warmup * steps)
-        self._rate = optax.warmup_cosine_decay_schedule(
-            rate / (rise + 1), rate, rise, max(steps, rise + 1), rate * last
-        )
+        total = max(steps, rise + 1)
+        self._rate = optax.warmup_cosine_decay_schedule(rate / (rise + 1), rate, rise, total, rate * last)
         self._fresh = Compiled(self._begin)
         self._run = Compiled(self._many, static="count")
 
@@ -112,7 +112,7 @@ class Soap:
                 self._leaf(now.count, *item) for item in zip(gradient, now.momenta, now.squares, now.bases, strict=True)
             ]
             updates, momenta, squares, bases = (tuple(column) for column in zip(*found, strict=True))
-            weights = weights - self._rate(now.count).astype(weights.dtype) * ravel_pytree(updates)[0]
+            weights = weights - self._rate(now.count.astype(weights.dtype)) * ravel_pytree(updates)[0]
             return (weights, State(now.count + 1, momenta, squares, bases)), value
 
         (flat, state), losses = jax.lax.scan(step, (flat, state), None, length=count)
