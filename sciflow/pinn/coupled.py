@@ -3,9 +3,9 @@ r"""A network and parameters of its problem, trained together on equations and o
 .. math::
     L(w, \theta) = |r(w, \theta)|^2 + \rho \sum_f \frac{|d_f - u_f|^2}{|d_f - \bar d_f|^2}
 
-with mean squares and :math:`\rho = |r|^2` at the first weights. The weight decides what comes of it: with a hundred times
-more the network fits the noise instead of the equations, with a hundredth of it the parameters hardly move. It is good
-for a start near the answer, which steps without such a weight then find.
+with mean squares and :math:`\rho = |r|^2` at the first weights. What comes of it depends on that weight: with a hundred
+times more the network fits the noise instead of the equations, with a hundredth of it the parameters hardly move. It
+serves as a start near the answer, from which steps without such a weight lead on (`sciflow.pinn.inverse`).
 
 Source: Raissi, Perdikaris and Karniadakis (2019), J. Comput. Phys. 378, 686, section 4.
 """

@@ -251,7 +251,7 @@ class _Search:
         return _State(linear, misfit, np.sqrt(squares * free / count), float(count * np.sum(np.log(squares))))
 
     def _step(self, state: _State, radius: float) -> tuple[np.ndarray, float, float]:
-        """Gauss-Newton in z, cut to the radius; the whole step's size in standard errors, and relative to the parameters.
+        """Gauss-Newton in z, cut to the radius; the whole step's size in standard errors and relative to parameters.
 
         Ways that the observations do not tell from staying are left alone.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.optimize import least_squares
@@ -107,6 +109,40 @@ def test_parameters_that_act_alike_are_not_identified() -> None:
     assert "times the noise" in found.warnings[-1]  # ten times larger than was said
     total = found.values["kappa"] * np.pi**2 + found.values["rate"]
     assert total == pytest.approx(0.1 * np.pi**2 + 0.5, rel=0.02)  # what the observations do tell
+
+
+def test_a_search_without_time_and_without_information_says_so() -> None:
+    x = np.linspace(0.1, 0.9, 20)
+    values = np.sin(np.pi * x) + 0.01 * np.random.default_rng(0).standard_normal(20)
+    data = Observations(np.stack([np.full(20, 1e-5), x]), {"u": values})  # before anything has happened
+    found = infer(_fading(), data, {"kappa": 0.1}, noise=0.01, settings={**SMALL, "seconds": 1e-6})
+    assert not found.converged and not found.identified and not found.solution.converged
+    assert "do not identify kappa: the relative standard error" in found.warnings[0]
+    assert "not converged (time limit)" in found.warnings[1]
+    assert found.solution.reasons == ("parameters: time limit after 1 steps",)
+
+
+@pytest.mark.slow
+def test_twenty_draws_of_one_per_cent_noise(record_property: Callable[[str, object], None]) -> None:
+    """Viscosity 0.01 / pi, 200 points: as exact as the observations allow, with intervals that are what they say."""
+    points, truth = _scattered(200, -1), 0.01 / np.pi
+    exact = _burgers_exact(points, truth)
+    noise = 0.01 * 0.6127  # of the field's root mean square
+    bound = noise / np.linalg.norm(_slope(points, truth))
+    errors, covered = [], 0
+    for draw in range(20):
+        values = exact + noise * np.random.default_rng(100 + draw).standard_normal(200)
+        found = infer("burgers-dirichlet", Observations(points, {"u": values}), {"nu": 0.01}, noise=noise)
+        errors.append(abs(found.values["nu"] / truth - 1))
+        low, high = found.intervals["nu"]
+        covered += low < truth < high
+    record_property(
+        "inverse, viscosity of Burgers: median relative error of 20 draws", (float(np.median(errors)), 0.01)
+    )
+    record_property("inverse, viscosity of Burgers: Cramer-Rao bound of the relative error", (float(bound), "-"))
+    record_property("inverse, viscosity of Burgers: 95 % intervals that hold the truth, of 20", (float(covered), "17"))
+    assert np.median(errors) < max(0.01, 2 * bound)
+    assert covered >= 17
 
 
 def _bad(**changes: object) -> Estimate:

@@ -255,7 +255,7 @@ def test_soap_is_the_algorithm_of_the_paper() -> None:
 
     tree = jax.tree.map(np.array, unravel(jnp.asarray(start)))
     w, b = tree["w"], tree["b"]
-    first, second, epsilon = 0.9, 0.999, 1e-8
+    first, second, epsilon = 0.95, 0.95, 1e-8
 
     def gradients() -> tuple[float, np.ndarray, np.ndarray]:
         error = w @ x + b - y

@@ -30,7 +30,7 @@ from sciflow.core.errors import InputError
 from sciflow.pinn.compiled import Compiled
 from sciflow.pinn.objective import Batch, Objective
 
-_BETAS = 0.9, 0.999
+_BETAS = 0.95, 0.95
 _EPSILON = 1e-8
 
 
