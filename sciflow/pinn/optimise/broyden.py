@@ -71,10 +71,9 @@ class Dense:
         if self.update == "broyden":
             tau, phi = _broyden(b, yhy / ys, s.shape[0])
         v = s / ys - hy / yhy
-        # One pass over the matrix: (H - hy hy^T / yhy + phi yhy v v^T) / tau + s s^T / ys.
-        left = jnp.stack([-hy / (yhy * tau), phi * yhy * v / tau, s / ys])
-        right = jnp.stack([hy, v, s])
-        return memory / tau + left.T @ right
+        # Outer products by element, so that all of it is one pass over the matrix.
+        terms = [(-1 / (yhy * tau), hy), (phi * yhy / tau, v), (1 / ys, s)]
+        return memory / tau + sum(factor * u[:, None] * u for factor, u in terms)
 
 
 def _broyden(b: jax.Array, h: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:

@@ -80,15 +80,17 @@ class Descent:
         return self._objective.value_and_grad(flat, batches)
 
     def _many(self, flat: jax.Array, state: State, batches: Any, count: int) -> tuple[Any, ...]:
-        def step(carry: tuple[jax.Array, State], _: None) -> Any:
-            weights, now = carry
-            carry = jax.lax.cond(
-                now.stopped == 0, lambda w, n: self._one(batches, w, n), lambda w, n: (w, n), weights, now
-            )
-            return carry, carry[1].value
+        def step(carry: Any) -> Any:
+            done, weights, now, losses = carry
+            weights, now = self._one(batches, weights, now)
+            return done + 1, weights, now, losses.at[done].set(now.value)
 
-        (flat, state), losses = jax.lax.scan(step, (flat, state), None, length=count)
-        return flat, state, losses
+        def going(carry: Any) -> jax.Array:
+            return (carry[0] < count) & (carry[2].stopped == 0)
+
+        begun = (jnp.zeros((), jnp.int32), flat, state, jnp.zeros(count, flat.dtype))
+        done, flat, state, losses = jax.lax.while_loop(going, step, begun)
+        return flat, state, jnp.where(jnp.arange(count) < done, losses, state.value)
 
     def _one(self, batches: Any, weights: jax.Array, now: State) -> tuple[jax.Array, State]:
         direction = -self._curvature.times(now.memory, now.gradient)
@@ -101,10 +103,12 @@ class Descent:
         pair = Pair(found.length * direction, found.gradient - now.gradient, now.gradient, found.length)
         curved = pair.s @ pair.y > _CURVED * jnp.linalg.norm(pair.s) * jnp.linalg.norm(pair.y)
         usable = better & downhill
-        memory = jax.lax.cond(
-            usable & curved,
-            lambda: self._curvature.updated(now.memory, pair),
-            lambda: jax.lax.cond(usable, lambda: now.memory, lambda: self._curvature.begin(now.gradient)),
+        # Selected by element and not by branch, so that a large matrix changes in place.
+        memory = jax.tree.map(
+            lambda new, old, first: jnp.where(usable, jnp.where(curved, new, old), first),
+            self._curvature.updated(now.memory, pair),
+            now.memory,
+            self._curvature.begin(now.gradient),
         )
         stopped = jnp.where(better | ~now.fresh, 0, 1)
         stopped = jnp.where(jnp.any(now.gradient != 0), stopped, 2).astype(jnp.int32)
