@@ -88,11 +88,19 @@ class Ansatz:
         return fields
 
 
-def ansatz_of(problem: Problem, case: Case, time: Interval | None, *, hard: bool = True) -> Ansatz:
+def ansatz_of(
+    problem: Problem,
+    case: Case,
+    time: Interval | None,
+    *,
+    hard: bool = True,
+    mirrors: Mapping[str, Mapping[str, int]] | None = None,
+) -> Ansatz:
     """The ansatz of one case on a time interval.
 
     Args:
         hard: False leaves every condition but the period to the loss.
+        mirrors: signs of the fields by axis, about whose middle B is then even or odd; the network is even there.
 
     Raises:
         InputError: a start is drawn at random and is not smooth.
@@ -107,7 +115,7 @@ def ansatz_of(problem: Problem, case: Case, time: Interval | None, *, hard: bool
         if not hard:
             soft += [Soft(name, side, condition) for side, condition in sides.items()]
             soft += [Soft(name, "t-")] if begins else []
-            factors[name] = expression(problem, sympy.Integer(1))
+            factors[name] = expression(problem, _odd(problem, case, name, mirrors or {}))
             continue
         value = _start(problem, name, time) if time is not None and begins else None
         if time is not None and isinstance(value, sympy.Expr) and _spread(problem, case, name, value, time) is None:
@@ -119,10 +127,20 @@ def ansatz_of(problem: Problem, case: Case, time: Interval | None, *, hard: bool
         if time is not None and value is not None:
             factor *= (_TIME - time[0]) / (time[1] - time[0])
             starts[name] = start_of(problem, case, name, time)
-        factors[name] = expression(problem, factor)
+        factors[name] = expression(problem, factor * _odd(problem, case, name, mirrors or {}))
         if correction != 0:
             offsets[name] = expression(problem, correction)
     return Ansatz(starts, offsets, factors, tuple(soft))
+
+
+def _odd(problem: Problem, case: Case, name: str, mirrors: Mapping[str, Mapping[str, int]]) -> sympy.Expr:
+    """What is odd about the middle of the axes along which a field is, and even elsewhere."""
+    factor = sympy.Integer(1)
+    for axis in (axis for axis, signs in mirrors.items() if signs[name] < 0):
+        symbol, low, high = _axis(problem, case, axis)
+        unit = (2 * symbol - low - high) / (high - low)  # -1 to 1
+        factor *= sympy.sin(sympy.pi * unit) if axis in problem.periodic else unit
+    return factor
 
 
 def _start(problem: Problem, name: str, time: Interval) -> sympy.Expr | Distribution:

@@ -33,7 +33,7 @@ def settings_for(problem: Problem, method: str, changes: Mapping[str, Any] | Non
             else {
                 "width": 20,
                 "depth": 2,
-                "phases": (Phase(method="adam", steps=300), Phase(method="broyden", steps=20000)),
+                "phases": (Phase(method="adam", steps=300), Phase(method="broyden", steps=100000)),
             }
         )
     elif len(problem.axes) > 1:

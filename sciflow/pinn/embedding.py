@@ -20,17 +20,21 @@ class Embedding:
         periodic: names of those that are periodic; any function of the embedding then has that period exactly, with all
             its derivatives (Dong and Ni (2021), J. Comput. Phys. 435, 110242).
         harmonics: how many multiples of the fundamental wave.
+        mirrors: names of those about whose middle all rows are even: the cosines alone, or the first Chebyshev polynomial
+            that is even.
     """
 
     names: tuple[str, ...]
     bounds: tuple[tuple[float, float], ...]
     periodic: tuple[str, ...] = ()
     harmonics: int = 1
+    mirrors: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of inputs."""
-        return sum(2 * self.harmonics if name in self.periodic else 1 for name in self.names)
+        waves = [(1 if name in self.mirrors else 2) * self.harmonics if name in self.periodic else 1 for name in self.names]
+        return sum(waves)
 
     def __call__(self, values: Values, orders: tuple[Orders, ...]) -> Series:
         """The rows at coordinates (N,)."""
@@ -41,7 +45,8 @@ class Embedding:
                 for multiple in range(1, self.harmonics + 1):
                     wave = 2 * pi * multiple / (high - low)
                     sine, cosine = sin_cos((place - low) * wave)
-                    parts += [cosine, sine]
+                    parts += [cosine] if name in self.mirrors else [cosine, sine]
             else:
-                parts.append((place - low) * (2 / (high - low)) - 1.0)
+                unit = (place - low) * (2 / (high - low)) - 1.0
+                parts.append(unit * unit * 2.0 - 1.0 if name in self.mirrors else unit)
         return stack(parts)

@@ -16,6 +16,7 @@ from sciflow.core.errors import InputError
 from sciflow.pinn.ansatz import Soft, ansatz_of, start_of
 from sciflow.pinn.embedding import Embedding
 from sciflow.pinn.functions import Known, expression
+from sciflow.pinn.mirrors import mirrors_of
 from sciflow.pinn.model import Model, equations_of
 from sciflow.pinn.networks import Network, Weights
 from sciflow.pinn.objective import Batch, Term, in_blocks
@@ -84,9 +85,10 @@ class Eulerian:
         bounds = problem.bounds(case.parameters)
         names = tuple(symbol.name for symbol in problem.coordinates)
         ends = tuple(([interval] if interval is not None else []) + [bounds[axis] for axis in problem.axes])
-        embedding = Embedding(names, ends, problem.periodic, settings.harmonics)
+        mirrors = mirrors_of(problem, case, values) if settings.mirrors else {}
+        embedding = Embedding(names, ends, problem.periodic, settings.harmonics, tuple(mirrors))
         network = Network(embedding.rows, len(problem.fields), settings.width, settings.depth, settings.network)
-        ansatz = ansatz_of(problem, case, interval, hard=settings.hard)
+        ansatz = ansatz_of(problem, case, interval, hard=settings.hard, mirrors=mirrors)
         model = Model(problem, case, network, embedding, ansatz, equations)
         starts = {}
         if interval is not None:

@@ -42,6 +42,7 @@ class Settings(_Strict):
         width, depth, network: of the hidden layers, and their kind.
         harmonics: waves of each periodic axis that the network sees.
         hard: conditions by construction where they can be.
+        mirrors: symmetries of the case by construction (see `sciflow.pinn.mirrors`).
         points: collocation points; `boundary_points` for each condition that is left to the loss.
         sampling: how they are spread.
         resample: steps after which new points are drawn; 0 keeps them.
@@ -62,6 +63,7 @@ class Settings(_Strict):
     network: Kind = "mlp"
     harmonics: int = Field(default=1, ge=1)
     hard: bool = True
+    mirrors: bool = True
     points: int = Field(default=2000, ge=16)
     boundary_points: int = Field(default=200, ge=4)
     sampling: Sampling = "sobol"
@@ -72,7 +74,7 @@ class Settings(_Strict):
     balance: Balance = "fixed"
     phases: tuple[Phase, ...] = (
         Phase(method="adam", steps=1000),
-        Phase(method="broyden", steps=20000),
+        Phase(method="broyden", steps=100000),
     )
     seconds: float | None = Field(default=60.0, gt=0)
     target: float | None = Field(default=None, gt=0)

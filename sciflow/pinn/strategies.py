@@ -125,10 +125,14 @@ def _curriculum(
     system = Eulerian.of(problem, case, settings, time=time, values={info.name: begin})
     trainer = Trainer(system, settings)
     stages: list[Trained] = []
-    limit = None if settings.seconds is None else settings.seconds / strategy.stages
-    for value in np.linspace(begin, case.values[info.name], strategy.stages):
+    values = np.linspace(begin, case.values[info.name], strategy.stages)
+    for index, value in enumerate(values):
         system = system.with_values({info.name: float(value)})
-        stages.append(trainer.run(system, stages[-1].weights if stages else None, seconds=limit))
+        start, first = (stages[-1].weights, len(settings.phases) - 1) if stages else (None, 0)
+        # Half of the time is for the wanted value, the other half for those that lead there.
+        share = 0.5 if index == len(values) - 1 else 0.5 / (len(values) - 1)
+        limit = None if settings.seconds is None else settings.seconds * share
+        stages.append(trainer.run(system, start, seconds=limit, first=first))
     return joined(stages, one_network=True), system.fields(stages[-1].weights), system.time
 
 
