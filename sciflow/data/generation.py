@@ -150,6 +150,9 @@ def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:
         return splits.extrapolate(
             dataset, wanted.parameter, fraction=wanted.fraction, side=wanted.side, seed=wanted.seed
         )
+    if wanted.kind == "where":
+        assert wanted.parameter is not None
+        return splits.where(dataset, wanted.parameter, wanted.values)
     if wanted.kind == "outermost":
         return splits.outermost(dataset, wanted.parameters, fraction=wanted.fraction, seed=wanted.seed)
     if wanted.kind == "deduplicated":

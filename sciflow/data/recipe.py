@@ -51,19 +51,20 @@ class SplitRecipe(Config):
     """One named split; see `sciflow.data.splits` and `sciflow.data.paper_splits`.
 
     Attributes:
-        kind: "random"; "extrapolate" in a parameter or number; "outermost" in several parameters; "deduplicated", each
-            flow once; "paper", that of CFDBench.
-        parameter, parameters: to extrapolate in.
+        kind: "random"; "extrapolate" in a parameter or number; "outermost" in several parameters; "where" a parameter has
+            one of some values; "deduplicated", each flow once; "paper", that of CFDBench.
+        parameter, parameters: to extrapolate in; of "where", the one that has the `values` in test cases.
         subsets: lists that "paper" and "deduplicated" take their cases from.
         task: for "paper", whose rounding of part sizes differs by task.
     """
 
-    kind: Literal["random", "extrapolate", "outermost", "deduplicated", "paper"] = "random"
+    kind: Literal["random", "extrapolate", "outermost", "where", "deduplicated", "paper"] = "random"
     counts: dict[str, int] | None = None
     fractions: dict[str, float] | None = None
     interior: tuple[str, ...] = ()
     parameter: str | None = None
     parameters: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
     subsets: tuple[str, ...] = ()
     task: Literal["forecast", "parametric"] = "forecast"
     fraction: float = 0.2
@@ -76,6 +77,8 @@ class SplitRecipe(Config):
             raise ValueError("a split of kind 'extrapolate' needs the parameter to extrapolate in")
         if self.kind == "outermost" and not self.parameters:
             raise ValueError("a split of kind 'outermost' needs the parameters to extrapolate in")
+        if self.kind == "where" and (self.parameter is None or not self.values):
+            raise ValueError("a split of kind 'where' needs a parameter and the values of the test cases")
         if self.kind == "paper" and not self.subsets:
             raise ValueError("a split of kind 'paper' needs subsets, such as [prop, bc]")
         return self

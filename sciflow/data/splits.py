@@ -126,6 +126,26 @@ def extrapolate(
     return _outside(dataset, test, valid, seed)
 
 
+def where(dataset: Dataset, parameter: str, values: Sequence[float]) -> Split:
+    """Test cases that have one of the listed values of a parameter; all others are for training.
+
+    Args:
+        parameter: name of a case parameter, or of a dimensionless number of the problem such as "Re".
+        values: as declared; numbers that differ by less than a millionth count as equal.
+
+    Raises:
+        InputError: the parameter does not exist, no case has one of the values, or all cases have one.
+    """
+    known = _values(dataset, parameter)
+    test = np.isclose(known[:, None], np.asarray(list(values), np.float64), rtol=1e-6, atol=0).any(axis=1)
+    if not test.any() or test.all():
+        raise CannotSplit(
+            f"The split by '{parameter}' in {list(values)} leaves no case for "
+            f"{'training' if test.any() else 'testing'}; its values run from {known.min():g} to {known.max():g}."
+        )
+    return {"train": np.flatnonzero(~test).tolist(), "test": np.flatnonzero(test).tolist()}
+
+
 def outermost(
     dataset: Dataset,
     parameters: Sequence[str],

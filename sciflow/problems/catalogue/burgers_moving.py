@@ -4,7 +4,7 @@ import math
 
 from sympy import sin
 
-from sciflow.problems import Box, Field, Parameter, Problem, conservation, coordinates, galilean, translation
+from sciflow.problems import Box, Field, Parameter, Problem, conservation, coordinates, galilean, table, translation
 
 t, x = coordinates("t x")
 u = Field("u", unit="", long_name="velocity")(t, x)
@@ -26,4 +26,5 @@ problem = Problem(
     conserves=[conservation("mass", u, [u**2 / 2 - nu * u.diff(x)])],
     symmetries=[translation("x"), galilean("x", velocity=u)],
     characteristic={x: u},
+    subsets={"table": table(C=[0, 10, 50])},
 )
