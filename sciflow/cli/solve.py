@@ -51,6 +51,8 @@ def solve(
         interval = (start, end)
     options = parse_values(settings)
     details = options.pop("strategy", {})
+    if details and strategy is None:
+        raise InputError("Options under 'strategy.' need a strategy; add --strategy curriculum, marching or xpinn.")
     plan = None if strategy is None else {"kind": strategy, **details}
     chosen = {**options, "seed": seed} | ({} if seconds is None else {"seconds": seconds})
     solution = run(

@@ -51,8 +51,8 @@ class SplitRecipe(Config):
     """One named split; see `sciflow.data.splits` and `sciflow.data.paper_splits`.
 
     Attributes:
-        kind: "random"; "extrapolate" in a parameter or number; "outermost" in several parameters; "where" a parameter has
-            one of some values; "deduplicated", each flow once; "paper", that of CFDBench.
+        kind: "random"; "extrapolate" in a parameter or number; "outermost" in several parameters; "where" a parameter
+            has one of some values; "deduplicated", each flow once; "paper", that of CFDBench.
         parameter, parameters: to extrapolate in; of "where", the one that has the `values` in test cases.
         subsets: lists that "paper" and "deduplicated" take their cases from.
         task: for "paper", whose rounding of part sizes differs by task.

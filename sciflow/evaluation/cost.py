@@ -31,6 +31,7 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
+        self.only: Forecast | None = None  # the answer, while there was one query
         self._shapes: set[int] = set()
         self._cold: list[float] = []
         self._warm: list[float] = []
@@ -38,6 +39,7 @@ class Stopwatch:
     def predict(self, method: Method, query: Query) -> Forecast:
         """The method's first answer to a query."""
         forecast, seconds = self._timed(method, query)
+        self.only = None if self._cold else forecast
         if query.cases in self._shapes:
             self._warm.append(seconds / (query.cases * query.steps))
             return forecast

@@ -160,6 +160,12 @@ def start_of(problem: Problem, case: Case, name: str, time: Interval) -> Known:
     return expression(problem, value + (_spread(problem, case, name, value, time) or 0))
 
 
+def closes_smoothly(problem: Problem, case: Case, name: str, time: Interval) -> bool:
+    """Whether a start has no jump of a derivative that matters where a period closes."""
+    value = _start(problem, name, time)
+    return isinstance(value, Distribution) or _spread(problem, case, name, value, time) == 0
+
+
 def _spread(problem: Problem, case: Case, name: str, start: sympy.Expr, time: Interval) -> sympy.Expr | None:
     """What spreads the kinks of a start where periods close; None where the ansatz cannot hold the start.
 

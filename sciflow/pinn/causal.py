@@ -2,14 +2,14 @@ r"""Weights that let a solver learn early times before late ones.
 
 .. math:: w_k = \exp\Big(-\epsilon \sum_{j < k} \frac{L_j}{\bar L}\Big)
 
-with L_k the mean of the squared residuals in chunk k of time and :math:`\bar L` the mean of these: the residual at a time
-counts only where those before it are small. Without this a network can lower the whole residual by a solution that
+with L_k the mean of the squared residuals in chunk k of time and :math:`\bar L` the mean of these: the residual at a
+time counts only where those before it are small. Without this a network can lower the whole residual by a solution that
 forgets the start. The weights are constants for the optimiser: they are taken anew from the residuals whenever points
 are drawn, and go into a block as the array ``weight``.
 
 Source: Wang, Sankaran and Perdikaris (2024), Comput. Methods Appl. Mech. Eng. 421, 116813, section 3, without the
-division. It bounds the weights from below by :math:`e^{-\epsilon K}` for K chunks, and one tolerance serves residuals of
-any size; a bare tolerance of 0.01 lets a quasi-Newton method diverge on convection at a speed of 30, where residuals
+division. It bounds the weights from below by :math:`e^{-\epsilon K}` for K chunks, and one tolerance serves residuals
+of any size; a bare tolerance of 0.01 lets a quasi-Newton method diverge on convection at a speed of 30, where residuals
 start at 450 and late times have no weight at all.
 """
 

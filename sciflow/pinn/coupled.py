@@ -41,6 +41,11 @@ class Coupled:
     data: Observations
 
     @property
+    def time(self) -> tuple[float, float] | None:
+        """Interval of the system."""
+        return self.system.time
+
+    @property
     def terms(self) -> list[Term]:
         """Those of the system, then the observations'."""
 
@@ -63,7 +68,7 @@ class Coupled:
         """Points of every term; the observations are always all there."""
         points, observed = self.data.points, self.data.table
         spread = np.var(observed, axis=1)
-        weights = self._first / np.where(spread > 0, spread, 1.0)
+        weights = list(self._first / np.where(spread > 0, spread, 1.0))
         batch = in_blocks({"points": points, "observed": observed}, weights, self.system.dtype, points.shape[1])
         return [*self.system.draw(rng, sizes), batch]
 

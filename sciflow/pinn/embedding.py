@@ -20,8 +20,8 @@ class Embedding:
         periodic: names of those that are periodic; any function of the embedding then has that period exactly, with all
             its derivatives (Dong and Ni (2021), J. Comput. Phys. 435, 110242).
         harmonics: how many multiples of the fundamental wave.
-        mirrors: names of those about whose middle all rows are even: the cosines alone, or the first Chebyshev polynomial
-            that is even.
+        mirrors: names of those about whose middle all rows are even: the cosines alone, or the even Chebyshev
+            polynomial of lowest degree.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,9 @@ class Embedding:
     @property
     def rows(self) -> int:
         """Number of inputs."""
-        waves = [(1 if name in self.mirrors else 2) * self.harmonics if name in self.periodic else 1 for name in self.names]
+        waves = [
+            (1 if name in self.mirrors else 2) * self.harmonics if name in self.periodic else 1 for name in self.names
+        ]
         return sum(waves)
 
     def __call__(self, values: Values, orders: tuple[Orders, ...]) -> Series:

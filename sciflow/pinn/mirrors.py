@@ -1,8 +1,8 @@
 r"""Mirror symmetries of a case, which its solution then has, and which a network can hold by construction.
 
-Where equations, start and conditions keep their form under :math:`x \to 2m - x,\ u_f \to s_f u_f` with the middle m of an
-axis and signs s_f, so does the solution, which is unique: it is even (s = 1) or odd (s = -1) about m. A front that such
-a symmetry holds in its place cannot drift with the error of the residual.
+Where equations, start and conditions keep their form under :math:`x \to 2m - x,\ u_f \to s_f u_f`, with the middle m of
+an axis and signs s_f, so does the solution, which is unique: it is even (s = 1) or odd (s = -1) about m. A front that
+such a symmetry holds in its place cannot drift with the error of the residual.
 """
 
 from __future__ import annotations
@@ -50,9 +50,7 @@ def mirrors_of(problem: Problem, case: Case, free: Mapping[str, float] | None = 
 
 
 class _Mirror:
-    def __init__(
-        self, problem: Problem, case: Case, values: Mapping[str, float], axis: str, signs: Signs
-    ) -> None:
+    def __init__(self, problem: Problem, case: Case, values: Mapping[str, float], axis: str, signs: Signs) -> None:
         self.problem, self.values, self.signs = problem, values, signs
         self.axis = next(symbol for symbol in problem.space if symbol.name == axis)
         self.bounds = {**problem.bounds(case.parameters), **({} if problem.time is None else {"t": problem.time})}
@@ -105,8 +103,6 @@ class _Mirror:
         both = sympy.Tuple(one.xreplace(dummies), two.xreplace(dummies))
         symbols = sorted(both.free_symbols, key=lambda symbol: symbol.name)
         random = np.random.default_rng(0)
-        known = [
-            self.values.get(s.name, random.uniform(*self.bounds.get(s.name, (0.5, 1.5)), _TRIED)) for s in symbols
-        ]
+        known = [self.values.get(s.name, random.uniform(*self.bounds.get(s.name, (0.5, 1.5)), _TRIED)) for s in symbols]
         first, second = (np.broadcast_to(numeric(symbols, part)(*known), _TRIED) for part in both)
         return bool(np.max(np.abs(first - second)) <= _SAME * max(np.max(np.abs(first)), np.max(np.abs(second))))

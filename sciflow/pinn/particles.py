@@ -13,6 +13,7 @@ import numpy as np
 import sympy
 
 from sciflow.core.errors import InputError
+from sciflow.pinn.ansatz import closes_smoothly
 from sciflow.pinn.embedding import Embedding
 from sciflow.pinn.functions import Known, Values, drawn, expression
 from sciflow.pinn.lagrangian import Frame, Transport, needed_orders, transport_of
@@ -86,6 +87,12 @@ class Particles:
         interval = time or problem.time
         if interval is None:
             raise InputError(f"The problem '{problem.name}' declares no time interval; give one, as in time=(0, 1).")
+        rough = [name for name in problem.evolution if not closes_smoothly(problem, case, name, interval)]
+        if rough:
+            raise InputError(
+                f"The start of '{rough[0]}' in '{problem.name}' is not smooth where the period closes, which particles would "
+                "carry on for ever; use the method 'pinn', or a start whose slope has no jump there."
+            )
         bounds = problem.bounds(case.parameters)
         names = tuple(symbol.name for symbol in problem.coordinates)
         ends = (interval, *(bounds[axis] for axis in problem.axes))

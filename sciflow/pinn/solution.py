@@ -83,6 +83,15 @@ class Solution:
                     f"The point {name} = {row[outside][0]:g} lies outside of {low:g} to {high:g}, on which "
                     f"'{self.problem.name}' was solved."
                 )
+        size = max(high - low for low, high in bounds.values())
+        places = points[-len(bounds) :]
+        covered = self.problem.domain.distance(places.T, self.problem.values(self.case.values)) > 1e-9 * size
+        if covered.any():
+            first = ", ".join(f"{name} = {row[covered][0]:g}" for name, row in zip(bounds, places, strict=True))
+            raise InputError(f"The point {first} lies in an obstacle of '{self.problem.name}'; leave it out.")
+        return self._values(points)
+
+    def _values(self, points: np.ndarray) -> dict[str, np.ndarray]:
         parts = [self._gauged(points[:, k : k + _AT_ONCE]) for k in range(0, points.shape[1], _AT_ONCE)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -96,7 +105,7 @@ class Solution:
             [*(part.ravel() for part in mesh[:first]), *(part.ravel() for part in reversed(mesh[first:]))]
         )
         shape = (len(times), *grid.shape)
-        return {name: values.reshape(shape) for name, values in self.evaluate(points).items()}
+        return {name: values.reshape(shape) for name, values in self._values(points).items()}
 
     def dataset(self, resolution: int | Sequence[int] = 128, frames: int = 41) -> xr.Dataset:
         """The solution on the grid of the problem's reference solver, in the form of `sciflow.simulate`."""
