@@ -90,8 +90,8 @@ class Particles:
         rough = [name for name in problem.evolution if not closes_smoothly(problem, case, name, interval)]
         if rough:
             raise InputError(
-                f"The start of '{rough[0]}' in '{problem.name}' is not smooth where the period closes, which particles would "
-                "carry on for ever; use the method 'pinn', or a start whose slope has no jump there."
+                f"The start of '{rough[0]}' in '{problem.name}' is not smooth where the period closes, which particles "
+                "would carry on for ever; use the method 'pinn', or a start whose slope has no jump there."
             )
         bounds = problem.bounds(case.parameters)
         names = tuple(symbol.name for symbol in problem.coordinates)

@@ -1,4 +1,4 @@
-"""Figures: fields, roll-out curves, error against cost; axes have units. Matplotlib comes with the first figure."""
+"""Figures: fields, roll-outs, error against cost, physics-informed solvers, all with units; matplotlib comes with the first."""
 
 from __future__ import annotations
 
@@ -10,16 +10,31 @@ if TYPE_CHECKING:
     from sciflow.plot.field_pictures import fields
     from sciflow.plot.figure import png
     from sciflow.plot.rollout_curves import rollout
+    from sciflow.plot.solver_pictures import loss_planes, singular_value_decay, solution_maps, top_eigenvalues
 
 _HOME_OF = {
     "Mark": "cost_picture",
     "accuracy_cost": "cost_picture",
     "fields": "field_pictures",
+    "loss_planes": "solver_pictures",
     "png": "figure",
     "rollout": "rollout_curves",
+    "singular_value_decay": "solver_pictures",
+    "solution_maps": "solver_pictures",
+    "top_eigenvalues": "solver_pictures",
 }
 
-__all__ = ["Mark", "accuracy_cost", "fields", "png", "rollout"]
+__all__ = [
+    "Mark",
+    "accuracy_cost",
+    "fields",
+    "loss_planes",
+    "png",
+    "rollout",
+    "singular_value_decay",
+    "solution_maps",
+    "top_eigenvalues",
+]
 
 
 def __getattr__(name: str) -> Any:

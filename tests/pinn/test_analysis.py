@@ -20,13 +20,9 @@ from sciflow.pinn.analysis import (
     displacements,
     hessian_eigenpairs,
     loss_plane,
-    loss_planes,
     modes,
-    singular_value_decay,
     singular_values,
-    solution_maps,
     speed_study,
-    top_eigenvalues,
 )
 from sciflow.pinn.eulerian import Eulerian
 from sciflow.pinn.objective import Batch, Objective, Term, in_blocks
@@ -34,6 +30,7 @@ from sciflow.pinn.particles import Particles
 from sciflow.pinn.settings import Settings
 from sciflow.pinn.solving import case_of
 from sciflow.problems import Box, Field, Parameter, Problem, coordinates
+from sciflow.plot import loss_planes, singular_value_decay, solution_maps, top_eigenvalues
 
 PLACES, TIMES = 2 * np.pi * np.arange(256) / 256, np.linspace(0, 1, 100)
 NU = 0.01
@@ -315,7 +312,7 @@ def test_what_cannot_be_drawn_is_refused(call: Any, message: str) -> None:
 
 def test_pictures_touch_no_global_state() -> None:
     code = (
-        "import sys; from sciflow.pinn.analysis import singular_value_decay as draw; draw({'E': {'u': [1.0]}});"
+        "import sys; from sciflow.plot import singular_value_decay as draw; draw({'E': {'u': [1.0]}});"
         "assert 'matplotlib.pyplot' not in sys.modules and 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

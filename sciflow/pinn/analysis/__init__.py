@@ -1,4 +1,4 @@
-"""Why a physics-informed network fails or does not: widths of solutions, landscapes of losses, pictures of both."""
+"""Why a physics-informed network fails or does not: widths of solutions, landscapes of losses (drawn by `sciflow.plot`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sciflow.pinn.analysis.landscape import Plane, hessian_eigenpairs, loss_plane
-    from sciflow.pinn.analysis.pictures import loss_planes, singular_value_decay, solution_maps, top_eigenvalues
     from sciflow.pinn.analysis.study import speed_study
     from sciflow.pinn.analysis.width import displacements, modes, singular_values
 
@@ -16,13 +15,9 @@ _HOME_OF = {
     "displacements": "width",
     "hessian_eigenpairs": "landscape",
     "loss_plane": "landscape",
-    "loss_planes": "pictures",
     "modes": "width",
-    "singular_value_decay": "pictures",
     "singular_values": "width",
-    "solution_maps": "pictures",
     "speed_study": "study",
-    "top_eigenvalues": "pictures",
 }
 
 __all__ = [
@@ -30,13 +25,9 @@ __all__ = [
     "displacements",
     "hessian_eigenpairs",
     "loss_plane",
-    "loss_planes",
     "modes",
-    "singular_value_decay",
     "singular_values",
-    "solution_maps",
     "speed_study",
-    "top_eigenvalues",
 ]
 
 

@@ -27,6 +27,10 @@ SUMMARIES = {
     "kdv-cosine": ("kdv_cosine", "Korteweg-de Vries equation from a cosine, 1-D periodic: solitons arise"),
     "kolmogorov-flow": ("kolmogorov_flow", "Navier-Stokes with Kolmogorov forcing and drag, 2-D periodic"),
     "kuramoto-sivashinsky": ("kuramoto_sivashinsky", "Kuramoto-Sivashinsky equation, 1-D periodic: chaos"),
+    "kuramoto-sivashinsky-cosine": (
+        "kuramoto_sivashinsky_cosine",
+        "Kuramoto-Sivashinsky equation from a cosine, 1-D periodic: before chaos",
+    ),
     "navier-stokes-2d": ("navier_stokes_2d", "Navier-Stokes in vorticity form, 2-D periodic"),
     "navier-stokes-3d": ("navier_stokes_3d", "Navier-Stokes, 3-D periodic, from the Taylor-Green vortex"),
     "poisson": ("poisson", "Poisson equation with a random source, 2-D steady"),

@@ -20,5 +20,5 @@ problem = Problem(
     evolution={u: D * u.diff(x, 2) + 5 * (u - u**3)},
     initial={u: x**2 * cos(pi * x)},
     boundary={u: {"x-": Dirichlet(-1), "x+": Dirichlet(-1)}},
-    subsets={"table": table(D=[1e-3])},
+    subsets={"table": table(D=[1e-3, 1e-2])},
 )

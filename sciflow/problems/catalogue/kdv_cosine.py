@@ -2,7 +2,7 @@
 
 from sympy import cos, pi
 
-from sciflow.problems import Box, Field, Parameter, Problem, conservation, coordinates, galilean, translation
+from sciflow.problems import Box, Field, Parameter, Problem, conservation, coordinates, galilean, table, translation
 
 t, x = coordinates("t x")
 u = Field("u", unit="", long_name="elevation")(t, x)
@@ -24,4 +24,5 @@ problem = Problem(
         conservation("momentum", u**2 / 2, [u**3 / 3 + delta**2 * (u * u.diff(x, 2) - u.diff(x) ** 2 / 2)]),
     ],
     symmetries=[translation("x"), galilean("x", velocity=u)],
+    subsets={"table": table(delta=[0.022, 0.044])},
 )

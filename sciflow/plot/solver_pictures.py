@@ -1,17 +1,15 @@
-"""Pictures of widths, landscapes and solutions; every axis has its unit, and nothing global is touched."""
+"""Pictures of physics-informed solvers: widths of solutions, landscapes of losses, maps of errors and residuals."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 
 from sciflow.core.errors import InputError
+from sciflow.plot.figure import Picture, figure
 
 if TYPE_CHECKING:
     from sciflow.pinn.analysis.landscape import Plane
@@ -19,16 +17,6 @@ if TYPE_CHECKING:
 _SIZES = 1e-6  # logarithmic colours of errors and residuals reach this far below the largest
 _LOSSES = 1e-12  # those of losses
 _FLOOR = 1e-15  # singular values below this share of the first are rounding
-
-
-@final
-class Picture(Figure):
-    """A figure that a notebook shows by itself, whether or not pyplot was ever imported."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-        return buffer.getvalue()
 
 
 def singular_value_decay(frames: Mapping[str, Mapping[str, Any]]) -> Picture:
@@ -160,9 +148,8 @@ def solution_maps(
 
 
 def _panels(count: int, *, shared: bool = False) -> tuple[Picture, Sequence[Any]]:
-    """A figure with panels in a row, on the same axes where they are shared, drawn by Agg."""
-    made = Picture(figsize=(4.0 * count + 1.0, 3.4), layout="constrained")
-    FigureCanvasAgg(made)
+    """A figure with panels in a row, on the same axes where they are shared."""
+    made = figure(4.0 * count + 1.0, 3.4)
     return made, made.subplots(1, count, squeeze=False, sharex=shared, sharey=shared)[0]
 
 
