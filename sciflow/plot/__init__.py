@@ -1,4 +1,4 @@
-"""Figures: fields, roll-outs, error against cost, physics-informed solvers, all with units; matplotlib comes with the first."""
+"""Figures of fields, roll-outs, costs and physics-informed solvers; matplotlib comes with the first one."""
 
 from __future__ import annotations
 

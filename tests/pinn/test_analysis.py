@@ -29,8 +29,8 @@ from sciflow.pinn.objective import Batch, Objective, Term, in_blocks
 from sciflow.pinn.particles import Particles
 from sciflow.pinn.settings import Settings
 from sciflow.pinn.solving import case_of
-from sciflow.problems import Box, Field, Parameter, Problem, coordinates
 from sciflow.plot import loss_planes, singular_value_decay, solution_maps, top_eigenvalues
+from sciflow.problems import Box, Field, Parameter, Problem, coordinates
 
 PLACES, TIMES = 2 * np.pi * np.arange(256) / 256, np.linspace(0, 1, 100)
 NU = 0.01

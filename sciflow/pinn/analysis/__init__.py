@@ -1,4 +1,4 @@
-"""Why a physics-informed network fails or does not: widths of solutions, landscapes of losses (drawn by `sciflow.plot`)."""
+"""Why a physics-informed network fails or does not: widths of solutions and landscapes of losses."""
 
 from __future__ import annotations
 
