@@ -12,14 +12,13 @@ from sciflow.problems.compile import Orders
 
 @dataclass(frozen=True)
 class Embedding:
-    """Rows of inputs: cos and sin of ``harmonics`` multiples along each periodic coordinate, -1 to 1 along others.
+    """Rows of inputs: cos and sin along each periodic coordinate, -1 to 1 along others.
 
     Attributes:
         names: coordinates, time first.
         bounds: low and high end of each.
         periodic: names of those that are periodic; any function of the embedding then has that period exactly, with all
             its derivatives (Dong and Ni (2021), J. Comput. Phys. 435, 110242).
-        harmonics: how many multiples of the fundamental wave.
         mirrors: names of those about whose middle all rows are even: the cosines alone, or the even Chebyshev
             polynomial of lowest degree.
     """
@@ -27,16 +26,12 @@ class Embedding:
     names: tuple[str, ...]
     bounds: tuple[tuple[float, float], ...]
     periodic: tuple[str, ...] = ()
-    harmonics: int = 1
     mirrors: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of inputs."""
-        waves = [
-            (1 if name in self.mirrors else 2) * self.harmonics if name in self.periodic else 1 for name in self.names
-        ]
-        return sum(waves)
+        return sum(2 if name in self.periodic and name not in self.mirrors else 1 for name in self.names)
 
     def __call__(self, values: Values, orders: tuple[Orders, ...]) -> Series:
         """The rows at coordinates (N,)."""
@@ -44,10 +39,8 @@ class Embedding:
         for axis, (name, (low, high)) in enumerate(zip(self.names, self.bounds, strict=True)):
             place = Series.coordinate(orders, axis, values[name])
             if name in self.periodic:
-                for multiple in range(1, self.harmonics + 1):
-                    wave = 2 * pi * multiple / (high - low)
-                    sine, cosine = sin_cos((place - low) * wave)
-                    parts += [cosine] if name in self.mirrors else [cosine, sine]
+                sine, cosine = sin_cos((place - low) * (2 * pi / (high - low)))
+                parts += [cosine] if name in self.mirrors else [cosine, sine]
             else:
                 unit = (place - low) * (2 / (high - low)) - 1.0
                 parts.append(unit * unit * 2.0 - 1.0 if name in self.mirrors else unit)

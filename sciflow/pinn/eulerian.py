@@ -85,8 +85,8 @@ class Eulerian:
         bounds = problem.bounds(case.parameters)
         names = tuple(symbol.name for symbol in problem.coordinates)
         ends = tuple(([interval] if interval is not None else []) + [bounds[axis] for axis in problem.axes])
-        mirrors = mirrors_of(problem, case, values) if settings.mirrors else {}
-        embedding = Embedding(names, ends, problem.periodic, settings.harmonics, tuple(mirrors))
+        mirrors = mirrors_of(problem, case, values) if settings.hard and settings.mirrors else {}
+        embedding = Embedding(names, ends, problem.periodic, tuple(mirrors))
         network = Network(embedding.rows, len(problem.fields), settings.width, settings.depth, settings.network)
         ansatz = ansatz_of(problem, case, interval, hard=settings.hard, mirrors=mirrors)
         model = Model(problem, case, network, embedding, ansatz, equations)

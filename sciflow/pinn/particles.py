@@ -96,7 +96,7 @@ class Particles:
         bounds = problem.bounds(case.parameters)
         names = tuple(symbol.name for symbol in problem.coordinates)
         ends = (interval, *(bounds[axis] for axis in problem.axes))
-        embedding = Embedding(names, ends, problem.periodic, settings.harmonics)
+        embedding = Embedding(names, ends, problem.periodic)
         sizes = settings.width, settings.depth, settings.network
         starts, formulas = {}, {}
         for stream, name in enumerate(problem.evolution):

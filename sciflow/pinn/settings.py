@@ -40,9 +40,8 @@ class Settings(_Strict):
 
     Attributes:
         width, depth, network: of the hidden layers, and their kind.
-        harmonics: waves of each periodic axis that the network sees.
         hard: conditions by construction where they can be.
-        mirrors: symmetries of the case by construction (see `sciflow.pinn.mirrors`).
+        mirrors: symmetries of the case by construction too (see `sciflow.pinn.mirrors`); not without `hard`.
         points: collocation points; `boundary_points` for each condition that is left to the loss.
         sampling: how they are spread.
         resample: steps after which new points are drawn; 0 keeps them.
@@ -61,7 +60,6 @@ class Settings(_Strict):
     width: int = Field(default=20, ge=1)
     depth: int = Field(default=3, ge=1)
     network: Kind = "mlp"
-    harmonics: int = Field(default=1, ge=1)
     hard: bool = True
     mirrors: bool = True
     points: int = Field(default=2000, ge=16)

@@ -100,7 +100,7 @@ class Decomposed:
             )
         models = []
         for (k, _), box in zip(cells, boxes, strict=True):
-            embedding = Embedding(names, box, inner, settings.harmonics)
+            embedding = Embedding(names, box, inner)
             network = Network(embedding.rows, len(problem.fields), settings.width, settings.depth, settings.network)
             models.append(Model(problem, case, network, embedding, first if k == 0 else free, equations))
         return cls(problem, settings, interval, boxes, models, _interfaces(cells, windows, parts, moments, places))

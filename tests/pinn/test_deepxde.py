@@ -129,7 +129,7 @@ def test_solves_the_heat_equation() -> None:
 @pytest.mark.parametrize("make", [slopes, potential, lambda: get("kdv")])
 def test_the_first_loss_is_that_of_the_jax_engine(make: Any) -> None:
     problem = make()
-    case, settings = problem.sample(1)[0], settings_of(harmonics=2, condition_weight=3.0, seed=4)
+    case, settings = problem.sample(1)[0], settings_of(condition_weight=3.0, seed=4)
     fitted = solve_deepxde(problem, case, settings)
     with jax.enable_x64(True):
         system = Eulerian.of(problem, case, settings)

@@ -64,7 +64,6 @@ def features(
         if name not in embedding.periodic:
             rows.append((place - low) * (2 / (high - low)) - 1.0)
             continue
-        for multiple in range(1, embedding.harmonics + 1):
-            phase = (place - low) * (2 * pi * multiple / (high - low))
-            rows += [cos(phase), sin(phase)]
+        phase = (place - low) * (2 * pi / (high - low))
+        rows += [cos(phase), sin(phase)]
     return rows
