@@ -15,7 +15,7 @@ quickstart: $(RUNTIME)
 	$(BIN)/sciflow bench run benchmarks/quickstart.yaml
 
 test: lint
-	$(ONE_THREAD) SCIFLOW_TINY=1 $(BIN)/pytest -n 2 -m "not slow" $(if $(NOTEBOOKS),--nbmake) tests $(NOTEBOOKS)
+	$(ONE_THREAD) SCIFLOW_TINY=1 $(BIN)/pytest -n 2 --dist worksteal -m "not slow" $(if $(NOTEBOOKS),--nbmake) $(NOTEBOOKS) tests
 
 test-slow: $(DEV)
 	$(ONE_THREAD) $(BIN)/pytest -n 2 -m slow --results benchmarks/results/physics.md tests

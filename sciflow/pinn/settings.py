@@ -21,18 +21,24 @@ class Phase(_Strict):
     """One optimiser.
 
     Attributes:
-        method: ``"adam"``, ``"lbfgs"``, ``"broyden"`` or ``"levenberg-marquardt"``.
+        method: ``"adam"``, ``"soap"``, ``"lbfgs"``, ``"broyden"`` or ``"levenberg-marquardt"``.
         steps: at most so many.
         seconds: at most so long, compilation not counted.
         options: of the optimiser.
-        chunk: steps between two looks at the clock.
+        chunk: steps between two looks at the clock; by default those after which points are drawn anew, or 100, and 10
+            of Levenberg-Marquardt.
     """
 
     method: str
     steps: int = Field(ge=1)
     seconds: float | None = Field(default=None, gt=0)
     options: dict[str, Any] = {}
-    chunk: int = Field(default=100, ge=1)
+    chunk: int | None = Field(default=None, ge=1)
+
+    def stride(self, resample: int, done: int = 0) -> int:
+        """Steps to the next look at the clock, which is also due where points are drawn anew."""
+        own = self.chunk or (10 if self.method == "levenberg-marquardt" else resample or 100)
+        return min(own, resample - done % resample, self.steps - done) if resample else min(own, self.steps - done)
 
 
 class Settings(_Strict):

@@ -112,7 +112,7 @@ class Trainer:
         for phase, optimiser in list(zip(settings.phases, self._optimisers, strict=True))[first:]:
             state, done, reason, phase_begun = optimiser.init(flat), 0, "all steps taken", spent
             while done < phase.steps:
-                count = min(settings.resample or phase.chunk, phase.steps - done)
+                count = phase.stride(settings.resample, done)
                 flat, state, losses, stopped = optimiser.advance(flat, state, batches, count)
                 losses = np.asarray(losses)
                 done += count
@@ -127,7 +127,7 @@ class Trainer:
                     break
                 if done == phase.steps:
                     break
-                if settings.resample:
+                if settings.resample and done % settings.resample == 0:
                     drawn = system.draw(rng, partial(_sizes, self._sizes, flat) if settings.adaptive else None)
                 batches, multipliers = self._weighed(system, flat, drawn, multipliers)
             reasons.append(f"{phase.method}: {reason} after {done} steps")

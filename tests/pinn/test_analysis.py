@@ -322,6 +322,7 @@ def wave(speed: float, points: np.ndarray) -> dict[str, np.ndarray]:
     return {"u": np.sin(points[1] - speed * points[0])}
 
 
+@pytest.mark.slow
 def test_a_study_shows_that_particles_do_not_mind_the_speed() -> None:
     settings = {"width": 6, "depth": 1, "points": 128, "resample": 0, "phases": [{"method": "adam", "steps": 200}]}
     table = speed_study(carried_sine(), "c", [30.0], ["pinn", "lpinn"], settings, reference=wave)

@@ -69,7 +69,7 @@ class Training:
         """Run one optimiser; gives the reason why it ended."""
         model, settings, state = self._model, self._settings, self._model.train_state
         # DeepXDE takes L-BFGS for converged where it made a single step between two looks.
-        every = min(max(10, settings.resample or phase.chunk), phase.steps)
+        every = min(max(10, phase.stride(settings.resample)), phase.steps)
         self._prepare(phase, every)
         phase_begun, why, last = clocks.perf_counter(), "", 0
         state.step = 0
