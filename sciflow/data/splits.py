@@ -143,7 +143,8 @@ def where(dataset: Dataset, parameter: str, values: Sequence[float]) -> Split:
             f"The split by '{parameter}' in {list(values)} leaves no case for "
             f"{'training' if test.any() else 'testing'}; its values run from {known.min():g} to {known.max():g}."
         )
-    return {"train": np.flatnonzero(~test).tolist(), "test": np.flatnonzero(test).tolist()}
+    cases = np.asarray(dataset.cases)
+    return {"train": cases[~test].tolist(), "test": cases[test].tolist()}
 
 
 def outermost(

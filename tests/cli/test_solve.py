@@ -32,6 +32,7 @@ def test_bad_input_of_solve(sciflow: Any) -> None:
         (["solve", "convection", "--set", "d=1"], "'d'"),
         (["solve", "convection", "--option", "depht=2"], "depth"),
         (["solve", "convection", "--end", "-1"], "--end"),
+        (["solve", "convection", "--option", "strategy.windows=3"], "--strategy"),
         (["solve", "darcy"], "input field"),
     ):
         answer = sciflow(*arguments)

@@ -75,6 +75,13 @@ def test_extrapolating_split_lies_outside_the_training_range(tmp_path: Path) -> 
     assert parts["test"].parameter_values().max() < parts["train"].parameter_values().min()
 
 
+def test_a_split_by_values_of_a_parameter(tmp_path: Path) -> None:
+    wanted = {"kind": "where", "parameter": "c", "values": [30, 50]}
+    changes = {"problem": "convection", "subset": "table", "cases": None, "parameters": {}, "splits": {"fast": wanted}}
+    data = generate({**SMALL, **changes}, tmp_path / "w.h5")
+    assert data.split("fast")["test"].parameter_values()[:, data.parameters.index("c")].tolist() == [30, 50]
+
+
 @pytest.mark.parametrize("name", shared_names("datasets"))
 def test_recipes_of_the_repository_are_valid(name: str) -> None:
     from sciflow.problems import get
@@ -93,6 +100,7 @@ def test_recipes_of_the_repository_are_valid(name: str) -> None:
         ("fields=[q]", "no field 'q'"),
         ("splits.random.kind=nearest", "kind"),
         ("splits.random={kind: extrapolate}", "needs the parameter"),
+        ("splits.random={kind: where, parameter: nu}", "needs a parameter and the values"),
         ("splits.random={counts: {train: 1, test: 1}}", "add up to 2"),
         ("subset=prop", "no subset 'prop'"),
         ("resolution=fine", "resolution"),

@@ -75,6 +75,17 @@ def test_extrapolation_by_threshold():
         splits.extrapolate(data, "Re", threshold=9)
 
 
+def test_cases_with_listed_values_are_for_testing():
+    data = with_parameter([1, 5, 3, 1 + 1e-9, 2])
+    assert splits.where(data, "Re", [1, 2]) == {"train": [1, 2], "test": [0, 3, 4]}
+    assert splits.where(data.select([4, 1]), "Re", [2]) == {"train": [1], "test": [4]}
+    for values, word in (([7], "testing"), ([1, 2, 3, 5], "training")):
+        with pytest.raises(InputError, match=f"no case for {word}"):
+            splits.where(data, "Re", values)
+    with pytest.raises(InputError, match="no parameter 'Ra'"):
+        splits.where(data, "Ra", [1])
+
+
 def test_a_split_of_a_selection_names_cases_of_the_file():
     part = with_parameter(np.arange(1, 11)).select([9, 2, 5, 7])
     drawn = splits.random(part, counts={"train": 2, "test": 2})

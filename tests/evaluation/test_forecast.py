@@ -104,6 +104,25 @@ def test_example_is_a_query_of_the_longest_horizon(data: Dataset) -> None:
     np.testing.assert_array_equal(example["truth_v"].values, real)
 
 
+def test_the_answer_to_a_single_query_is_drawn_without_asking_again(data: Dataset) -> None:
+    """Where the answer takes long: a shorter one is repeated to be timed."""
+    asked = []
+
+    def hold(query: Query) -> Forecast:
+        asked.append(query)
+        return Persistence().predict(query)
+
+    one = data.select([3])
+    task = ForecastTask((Horizon(steps=8),))
+    example = evaluate(CallableMethod(hold), one, task).example
+    # Once to be scored and, as it was quick, five times at most to be timed; not once more for the picture.
+    quick = len(asked)
+    assert quick <= 6
+    np.testing.assert_array_equal(example["truth_u"].values, data.array("u", cases=[3])[:, 1:9, 0])
+    held = np.repeat(data.array("u", cases=[3])[:, :1, 0], 8, axis=1)
+    np.testing.assert_array_equal(example["forecast_u"].values, held)
+
+
 def test_wrong_answers_are_refused(data: Dataset) -> None:
     with pytest.raises(InputError, match="lacks the field 'v'"):
         evaluate(CallableMethod(lambda query: Forecast(query.context[["u"]])), data, ForecastTask((Horizon(steps=1),)))

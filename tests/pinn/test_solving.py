@@ -3,10 +3,13 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+import sympy
 
 from sciflow.core.errors import InputError
 from sciflow.pinn import solve
 from sciflow.pinn.solution import Solution
+from sciflow.pinn.solving import case_of
+from sciflow.problems import Box, Field, Problem, coordinates, registry
 
 LM = {"width": 8, "depth": 2, "points": 256, "resample": 0, "phases": [{"method": "levenberg-marquardt", "steps": 60}]}
 
@@ -91,6 +94,44 @@ def test_problems_that_no_velocity_carries_are_refused(problem: str, words: list
     with pytest.raises(InputError) as caught:
         solve(problem, method="lpinn")
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_start_with_a_kink_is_refused_for_particles() -> None:
+    t, x = coordinates("t x")
+    u = Field("u", unit="")(t, x)
+    kinked = Problem(
+        name="kinked",
+        fields=[u],
+        domain=Box(x=(-1, 1)),
+        periodic=["x"],
+        time=(0, 1),
+        evolution={u: -u.diff(x) + u.diff(x, 2)},
+        initial={u: x**2},
+        characteristic={x: sympy.Integer(1)},
+    )
+    with pytest.raises(InputError, match="not smooth where the period closes"):
+        solve(kinked, method="lpinn")
+
+
+def test_points_in_an_obstacle_are_refused() -> None:
+    problem = registry.get("cylinder-dfg")
+    solution = Solution(
+        problem=problem,
+        case=case_of(problem, {}),
+        method="pinn",
+        time=(0.0, 1.0),
+        loss=1.0,
+        converged=False,
+        reasons=(),
+        history=(),
+        seconds=0.0,
+        compile_seconds=0.0,
+        weights=0,
+        fields=lambda points: {info.name: np.ones(points.shape[1]) for info in problem.fields},
+    )
+    assert set(solution.evaluate(np.array([[0.5], [1.0], [0.2]]))) == {"u", "v", "p"}
+    with pytest.raises(InputError, match=r"x = 0\.2, y = 0\.2 lies in an obstacle"):
+        solution.evaluate(np.array([[0.5], [0.2], [0.2]]))
 
 
 def test_points_outside_are_refused() -> None:
