@@ -40,7 +40,9 @@ def solve(
     from sciflow.data import from_arrays, write
     from sciflow.pinn import solve as run
     from sciflow.pinn.compare import errors
+    from sciflow.pinn.solving import case_of
     from sciflow.problems import registry
+    from sciflow.solvers import build
 
     declared = registry.get(problem)
     interval = None
@@ -50,7 +52,16 @@ def solve(
             raise InputError(f"--end must be later than {start:g}.")
         interval = (start, end)
     options = parse_values(settings)
+    if "seed" in options:
+        raise InputError("Give the seed as --seed, not as --option seed=.")
+    path = out or Path(f"{declared.name}.h5")
+    if frames < 2 or not path.parent.is_dir():
+        raise InputError(f"--frames must be at least 2, and the folder {path.parent} must exist.")
+    case = case_of(declared, parse_values(values))
+    build(declared, resolution).grid([case])  # an impossible resolution is said before the training
     details = options.pop("strategy", {})
+    if not isinstance(details, dict):
+        raise InputError("Options of a strategy have names, as in --option strategy.windows=10.")
     if details and strategy is None:
         raise InputError("Options under 'strategy.' need a strategy; add --strategy curriculum, marching or xpinn.")
     plan = None if strategy is None else {"kind": strategy, **details}
@@ -62,10 +73,10 @@ def solve(
         engine=engine,
         time=interval,
         settings=chosen,
-        **parse_values(values),
+        case=case,
     )
     data = solution.dataset(resolution, frames)
-    path = write(out or Path(f"{declared.name}.h5"), [data], dtype="float64")
+    path = write(path, [data], dtype="float64")
     typer.echo(f"{path}: {from_arrays(data)}")
     for name, text in solution.report().items():
         typer.echo(f"{name.replace('_', ' ')}: {text}")

@@ -3,7 +3,8 @@ r"""Conditions that hold by construction, and those that are left to the loss.
 A field is :math:`u = A + B\,N` with a network N, where A meets the initial and the Dirichlet conditions and B vanishes
 where they hold: :math:`B = \frac{t - t_0}{T} \prod_s d_s`, d the distance to a side over the length of its axis
 (Lagaris, Likas and Fotiadis (1998), IEEE Trans. Neural Netw. 9, 987). Conditions that this form cannot hold, such as a
-jump between start and wall, prescribed slopes, or the surface of an obstacle, become terms of the loss.
+jump between start and wall, prescribed slopes, the surface of an obstacle, or a start with a break inside, become
+terms of the loss.
 
 A start that is not smooth where a period closes needs care. The network is smooth there, so that a jump of the slope in
 A would stay for ever; no collocation point sees it, and the loss of a wrong answer would vanish. Diffusion spreads the
@@ -40,6 +41,19 @@ if TYPE_CHECKING:
 _TRIED = 1024  # places and times at which values are compared
 _HELD = 1e-10  # of the largest value: what prescribed values may differ by from the start's to be met by construction
 _SMOOTH = 1e-6  # of the largest value: what a start may jump by where a period closes
+
+# Functions that break, or whose slope does; relational conditions come with Piecewise alone.
+BROKEN = (
+    sympy.Piecewise,
+    sympy.Abs,
+    sympy.Min,
+    sympy.Max,
+    sympy.sign,
+    sympy.Heaviside,
+    sympy.floor,
+    sympy.ceiling,
+    sympy.Mod,
+)
 
 _TIME = sympy.Symbol(TIME, real=True)
 
@@ -161,7 +175,7 @@ def start_of(problem: Problem, case: Case, name: str, time: Interval) -> Known:
 
 
 def closes_smoothly(problem: Problem, case: Case, name: str, time: Interval) -> bool:
-    """Whether a start has no jump of a derivative that matters where a period closes."""
+    """Whether a start has no break, and no jump of a derivative that matters where a period closes."""
     value = _start(problem, name, time)
     return isinstance(value, Distribution) or _spread(problem, case, name, value, time) == 0
 
@@ -170,7 +184,10 @@ def _spread(problem: Problem, case: Case, name: str, start: sympy.Expr, time: In
     """What spreads the kinks of a start where periods close; None where the ansatz cannot hold the start.
 
     A jump of a derivative counts if its order is below that of the equations: theirs is then infinite at the seam.
+    Every break inside the domain counts: no collocation point would see one that A holds.
     """
+    if any(start.atoms(*BROKEN)) and any(_highest(problem, name, axis) for axis in start.free_symbols):
+        return None
     total, size = sympy.Integer(0), _largest(problem, case, start, time)
     for label in problem.periodic:
         axis, low, high = _axis(problem, case, label)

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sciflow.pinn.eulerian import Eulerian
+from sciflow.pinn.eulerian import PARAMETER, Eulerian
 from sciflow.pinn.objective import Batch, Term, in_blocks
 from sciflow.pinn.observations import Observations, Scale
 
@@ -95,7 +95,10 @@ class Coupled:
 
         def rows(weights: Any, block: Mapping[str, jax.Array]) -> jax.Array:
             there, points = self.at(weights["z"]), block["points"]
-            moved = {**block, **{name: jnp.ones_like(points[0]) * value for name, value in there.values.items()}}
+            moved = {
+                **block,
+                **{PARAMETER + name: jnp.ones_like(points[0]) * value for name, value in there.values.items()},
+            }
             if "start" in block:
                 start = there.start(points, orders).values()
                 moved["start"] = jnp.concatenate([item.derivative(order) for item in start for order in orders])

@@ -20,7 +20,7 @@ from sciflow.pinn.mirrors import mirrors_of
 from sciflow.pinn.model import Model, equations_of
 from sciflow.pinn.networks import Network, Weights
 from sciflow.pinn.objective import Batch, Term, in_blocks
-from sciflow.pinn.points import adaptive, boundary, collocation
+from sciflow.pinn.points import CANDIDATES, boundary, collocation, followed
 from sciflow.pinn.series import Series, closed
 from sciflow.problems import Dirichlet, Neumann, Outflow, Robin
 from sciflow.problems.compile import Orders
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from sciflow.pinn.settings import Settings
     from sciflow.problems import Case, Problem
 
-CANDIDATES = 4  # times as many as are kept, where points follow the residual
-RESERVED = ("points", "normals", "shift", "start", "weight")  # arrays of a block that are no parameters
+PARAMETER = "parameter "  # before its name among the arrays of a block
 Interval = tuple[float, float]
 
 
@@ -74,11 +73,7 @@ class Eulerian:
             InputError: the problem has no equations, or a start that has no formula.
         """
         equations = equations_of(problem)
-        if problem.inputs:
-            raise InputError(
-                f"The problem '{problem.name}' has the input field '{next(iter(problem.inputs)).name}', which has no "
-                "formula; physics-informed networks solve problems without input fields."
-            )
+        require_formulas(problem)
         interval = None if problem.t is None else time or problem.time
         if problem.t is not None and interval is None:
             raise InputError(f"The problem '{problem.name}' declares no time interval; give one, as in time=(0, 1).")
@@ -93,6 +88,8 @@ class Eulerian:
         starts = {}
         if interval is not None:
             starts = {name: start_of(problem, case, name, interval) for name in problem.evolution}
+            # Those in the loss are met by their values; slopes of a broken one would not even exist.
+            starts |= {name: _values_alone(starts[name]) for name in starts if name not in ansatz.starts}
         return cls(model, settings, interval, starts, ansatz.soft, dict(values or {}))
 
     def with_values(self, values: Mapping[str, float]) -> Eulerian:
@@ -100,17 +97,16 @@ class Eulerian:
         return replace(self, values=dict(values))
 
     def after(self, weights: Weights) -> Eulerian:
-        """The next window of time, which starts from the end of this one.
+        """The next window of time, which starts from the end of this one."""
+        return replace(self, window=self.window + 1, before=(self, weights))
 
-        Raises:
-            InputError: values are prescribed on a side that vary in time, which the next window cannot carry on.
-        """
+    def require_windows(self) -> None:
+        """InputError if values are prescribed on a side that vary in time, which a next window cannot carry on."""
         if self.model.ansatz.offsets:
             raise InputError(
                 f"'{self.model.problem.name}' prescribes values on a side that differ from the start's; windows of "
                 "time need hard=False there."
             )
-        return replace(self, window=self.window + 1, before=(self, weights))
 
     @property
     def dtype(self) -> Any:
@@ -140,8 +136,7 @@ class Eulerian:
         else:
             many = collocation(problem, case, self.time, CANDIDATES * count, rng, self.settings.sampling)
             blocks = in_blocks(self._arrays(many, self.model.orders), [1.0], self.dtype).blocks
-            kept = np.moveaxis(np.asarray(blocks["points"], np.float64), 0, 1).reshape(len(many), -1)
-            points = adaptive(kept, sizes(blocks).ravel(), count, rng)
+            points = followed(blocks, sizes, count, rng)
         arrays = self._arrays(points, self.model.orders)
         batches = [in_blocks(arrays, [1.0] * len(problem.equations), self.dtype)]
         for soft in self.conditions:
@@ -187,7 +182,7 @@ class Eulerian:
     def _arrays(self, points: np.ndarray, orders: tuple[Orders, ...]) -> dict[str, np.ndarray]:
         """What comes with points (D, N): parameters, the window's beginning, and the start with its derivatives."""
         count = points.shape[1]
-        arrays = {"points": points, **{name: np.full(count, value) for name, value in self.values.items()}}
+        arrays = {"points": points, **{PARAMETER + name: np.full(count, value) for name, value in self.values.items()}}
         if self.time is None:
             return arrays
         arrays["shift"] = np.full(count, self.window * (self.time[1] - self.time[0]))
@@ -244,12 +239,25 @@ class Eulerian:
         return jax.jit(lambda w, p: {name: s.value for name, s in self._at(w, p, zero).items()})
 
 
+def require_formulas(problem: Problem) -> None:
+    """InputError if the problem has input fields, which have no formula."""
+    if problem.inputs:
+        raise InputError(
+            f"The problem '{problem.name}' has the input field '{next(iter(problem.inputs)).name}', which has no "
+            "formula; physics-informed networks solve problems without input fields."
+        )
+
+
 def given(block: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
     """Values of parameters that come with the points of a block, by name; others are the case's."""
-    return {name: item for name, item in block.items() if name not in RESERVED}
+    return {name.removeprefix(PARAMETER): item for name, item in block.items() if name.startswith(PARAMETER)}
+
+
+def _values_alone(known: Known) -> Known:
+    return lambda values, orders: _widened(known(values, (tuple(0 for _ in orders[0]),)), orders)
 
 
 def _widened(series: Series, orders: tuple[Orders, ...]) -> Series:
-    """A function of space as a series that has orders in time too, which are zero."""
+    """A series with more orders, which are zero."""
     place = {order: item for order, item in zip(series.orders, series.coefficients, strict=True)}
     return Series(orders, tuple(place.get(order) for order in orders))

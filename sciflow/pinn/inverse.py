@@ -40,9 +40,9 @@ from sciflow.pinn.eulerian import Eulerian
 from sciflow.pinn.observations import Observations, Scale, check_observations, noise_of, scales_of
 from sciflow.pinn.reduced import Linear, Reduced
 from sciflow.pinn.settings import Phase, Settings
-from sciflow.pinn.solution import Solution, has_converged
+from sciflow.pinn.solution import Solution
 from sciflow.pinn.solving import case_of
-from sciflow.pinn.training import Record, train
+from sciflow.pinn.training import Record, has_converged, train
 from sciflow.problems import Problem, registry
 
 PHASES = (Phase(method="adam", steps=1000), Phase(method="broyden", steps=1000))
@@ -318,7 +318,7 @@ def _covariance(design: np.ndarray) -> tuple[np.ndarray, bool]:
     sizes = np.where(seen, norms, 1.0)
     roots, ways = np.linalg.eigh((design / sizes).T @ (design / sizes))
     kept = roots > ALIKE
-    blurred = (np.abs(ways[:, ~kept]) > 0.1).any(axis=1)
+    blurred = (np.abs(ways[:, ~kept]) > np.sqrt(ALIKE)).any(axis=1)
     found = (ways[:, kept] / roots[kept]) @ ways[:, kept].T / np.outer(sizes, sizes)
     found[blurred, :] = found[:, blurred] = 0.0
     found[blurred, blurred] = np.inf

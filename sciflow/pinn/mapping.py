@@ -64,5 +64,7 @@ def labels_on_a_plane(
     for _ in range(NEWTON):
         place, jacobian = places(label)
         missing = np.mod(wanted - place + period / 2, period) - period / 2
+        if not np.all(np.linalg.det(np.moveaxis(jacobian, 2, 0))):
+            break  # paths touch: the solution's smallest Jacobian tells
         label = label + np.linalg.solve(np.moveaxis(jacobian, 2, 0), missing.T[..., None])[..., 0].T
     return label

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sciflow.baselines.base import Baseline
 from sciflow.baselines.coarse import CoarseSolver
 from sciflow.core import Forecast, Query
+from sciflow.core.errors import InputError
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -57,7 +58,20 @@ class PinnMethod(Baseline):
         return self._solver.cost()
 
     def forecast(self, query: Query) -> Forecast:
-        """Solve each case."""
+        """Solve each case.
+
+        Raises:
+            InputError: the problem's start is drawn at random, so that a query does not tell it, or frames are given.
+        """
+        from sciflow.problems import Distribution, registry
+
+        problem = registry.get(str(query.context.attrs.get("problem", "")))
+        drawn = [name for name in problem.evolution if isinstance(problem.initial.get(name), Distribution)]
+        if drawn:
+            raise InputError(
+                f"The problem '{problem.name}' draws the start of '{drawn[0]}' at random, which the method "
+                f"'{self.name}' cannot learn from a query; call sciflow.pinn.solve(problem, case=...) instead."
+            )
         return self._solver.forecast(query)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import sympy
 from sympy.core.function import AppliedUndef
 
+from sciflow.pinn.ansatz import BROKEN
 from sciflow.problems.compile import numeric
 from sciflow.problems.conditions import Robin
 from sciflow.problems.distributions import Distribution
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sciflow.problems import Case, Problem
 
 Signs = Mapping[str, int]  # 1 for even and -1 for odd fields, by name
-_TRIED = 64  # random arguments at which both forms are compared
+_TRIED = 1024  # random arguments at which both forms are compared
 _SAME = 1e-10  # of the largest value
 
 
@@ -97,12 +98,16 @@ class _Mirror:
         return equation.xreplace({**mapping, self.axis: 2 * self.middle - self.axis})
 
     def _same(self, one: sympy.Expr, two: sympy.Expr) -> bool:
-        """Whether two expressions agree at random values of all that they hold."""
-        atoms = sorted((one.atoms(sympy.Derivative, AppliedUndef) | two.atoms(sympy.Derivative, AppliedUndef)), key=str)
-        dummies: dict[sympy.Expr, sympy.Expr] = {atom: sympy.Symbol(f"value_{k}") for k, atom in enumerate(atoms)}
-        both = sympy.Tuple(one.xreplace(dummies), two.xreplace(dummies))
-        symbols = sorted(both.free_symbols, key=lambda symbol: symbol.name)
+        """Whether two expressions are the same: by their terms, or at random places up to rounding."""
+        difference = sympy.expand(sympy.sympify(one) - sympy.sympify(two))
+        if difference == 0:
+            return True
+        if difference.atoms(*BROKEN) or difference.atoms(sympy.Derivative, AppliedUndef):
+            return False  # terms with fields differ by more than rounding, and random places may miss a break
+        both = sympy.Tuple(difference, *sympy.Add.make_args(sympy.expand(one)), *sympy.Add.make_args(sympy.expand(two)))
+        kept = [part for part in both[1:] if not part.atoms(sympy.Derivative, AppliedUndef)]
+        symbols = sorted(sympy.Tuple(difference, *kept).free_symbols, key=lambda symbol: symbol.name)
         random = np.random.default_rng(0)
         known = [self.values.get(s.name, random.uniform(*self.bounds.get(s.name, (0.5, 1.5)), _TRIED)) for s in symbols]
-        first, second = (np.broadcast_to(numeric(symbols, part)(*known), _TRIED) for part in both)
-        return bool(np.max(np.abs(first - second)) <= _SAME * max(np.max(np.abs(first)), np.max(np.abs(second))))
+        sizes = [float(np.max(np.abs(numeric(symbols, part)(*known)))) for part in (difference, *kept)]
+        return sizes[0] <= _SAME * max(sizes[1:], default=0.0)

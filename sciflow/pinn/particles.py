@@ -20,7 +20,7 @@ from sciflow.pinn.lagrangian import Frame, Transport, needed_orders, transport_o
 from sciflow.pinn.mapping import labels_on_a_line, labels_on_a_plane
 from sciflow.pinn.networks import Network, Weights
 from sciflow.pinn.objective import Batch, Term, in_blocks
-from sciflow.pinn.points import adaptive, collocation
+from sciflow.pinn.points import CANDIDATES, collocation, followed
 from sciflow.pinn.series import Series, closed, exp
 from sciflow.problems.compile import Orders
 from sciflow.problems.distributions import Distribution
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from sciflow.pinn.settings import Settings
     from sciflow.problems import Case, Problem
 
-CANDIDATES = 4  # times as many as are kept, where points follow the residual
 _CHECKED = 101, 512  # times, labels along each axis at which the Jacobian is looked at
 
 
@@ -90,8 +89,8 @@ class Particles:
         rough = [name for name in problem.evolution if not closes_smoothly(problem, case, name, interval)]
         if rough:
             raise InputError(
-                f"The start of '{rough[0]}' in '{problem.name}' is not smooth where the period closes, which particles "
-                "would carry on for ever; use the method 'pinn', or a start whose slope has no jump there."
+                f"The start of '{rough[0]}' in '{problem.name}' is broken, or not smooth where the period closes, "
+                "which particles would carry on for ever; use the method 'pinn', or a start without jumps of the slope."
             )
         bounds = problem.bounds(case.parameters)
         names = tuple(symbol.name for symbol in problem.coordinates)
@@ -146,9 +145,7 @@ class Particles:
             points = collocation(problem, self.case, self.time, count, rng, self.settings.sampling)
         else:
             many = collocation(problem, self.case, self.time, CANDIDATES * count, rng, self.settings.sampling)
-            blocks = in_blocks({"points": many}, [1.0], self.dtype).blocks
-            kept = np.moveaxis(np.asarray(blocks["points"], np.float64), 0, 1).reshape(len(many), -1)
-            points = adaptive(kept, sizes(blocks).ravel(), count, rng)
+            points = followed(in_blocks({"points": many}, [1.0], self.dtype).blocks, sizes, count, rng)
         return [in_blocks({"points": points}, rows, self.dtype)]
 
     def motion(
@@ -185,7 +182,11 @@ class Particles:
         places, fields = self.motion(weights, points, orders)
         frame = Frame(places, label_space=self.label_space)
         rate = (1,) + (0,) * len(names)
-        there = {**self.values(points), **{name: place.value[0] for name, place in zip(names, places, strict=True)}}
+        inside = [
+            low + jnp.mod(place.value[0] - low, high - low)
+            for place, (low, high) in zip(places, self.embedding.bounds[1:], strict=True)
+        ]
+        there = {**self.values(points), **dict(zip(names, inside, strict=True))}
 
         def evaluated(compiled: Any) -> list[jax.Array]:
             arrays = [frame.derivative(fields[name], order).value[0] for name, order in compiled.derivatives]
@@ -269,14 +270,14 @@ class Particles:
 def _measured(
     speeds: Sequence[Known], problem: Problem, case: Case, embedding: Embedding, points: int = 256
 ) -> tuple[list[float], float]:
-    """Mean of the first velocity along each axis, and the largest size of its derivatives, on a grid."""
+    """Mean of the first velocity along each axis, and the largest norm of its gradient, on a grid."""
     axes = [np.linspace(low, high, points, endpoint=False) for low, high in embedding.bounds[1:]]
     grid = [np.full(points ** len(axes), embedding.bounds[0][0]), *(m.ravel() for m in np.meshgrid(*axes))]
     values = {**problem.values(case.values), **dict(zip(embedding.names, map(jnp.asarray, grid), strict=True))}
     orders = closed([(0, *(int(a == b) for b in range(len(axes)))) for a in range(len(axes))])
     found = [speed(values, orders) for speed in speeds]
-    slopes = [float(jnp.abs(f.derivative(order)).max()) for f in found for order in orders[1:]]
-    return [float(f.value.mean()) for f in found], max(slopes)
+    gradient = np.array([[f.derivative(order)[0] for order in orders[1:]] for f in found])  # (D, D, N)
+    return [float(f.value.mean()) for f in found], float(np.linalg.norm(gradient, 2, axis=(0, 1)).max())
 
 
 def _first_speed(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from scipy.stats import qmc
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Sampling = Literal["sobol", "latin", "uniform", "grid"]
 Interval = tuple[float, float]
+CANDIDATES = 4  # times as many as are kept, where points follow the residual
 
 
 def collocation(
@@ -50,7 +52,7 @@ def collocation(
 
 
 def unit_points(kind: Sampling, count: int, dims: int, rng: np.random.Generator) -> np.ndarray:
-    """Points (count, dims) of the unit cube; at least as many for a grid."""
+    """Points (count, dims) of the unit cube; about as many for a grid."""
     if kind == "uniform":
         return rng.random((count, dims))
     if kind == "latin":
@@ -104,6 +106,14 @@ def _face(
     points[:, axis] = low[axis] if sign == "-" else high[axis]
     normals[:, axis] = -1.0 if sign == "-" else 1.0
     return points, normals
+
+
+def followed(
+    blocks: Mapping[str, Any], sizes: Callable[..., np.ndarray], count: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Points (D, count) out of the ``points`` of blocks [blocks, D, n] that follow the residual's `sizes` there."""
+    candidates = np.moveaxis(np.asarray(blocks["points"], np.float64), 0, 1)
+    return adaptive(candidates.reshape(len(candidates), -1), sizes(blocks).ravel(), count, rng)
 
 
 def adaptive(

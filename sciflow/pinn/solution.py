@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from sciflow.solvers.base import Grid
 
 UNRESOLVED = 1e-3  # a smaller Jacobian of the paths is not trusted
-CONVERGED = 1e-6  # of the first loss
 _AT_ONCE = 65536  # points
 
 
@@ -30,7 +29,7 @@ class Solution:
     Attributes:
         time: the interval solved on; None for a steady problem.
         loss: the last one. A small loss is no evidence of a small error: compare with `sciflow.simulate`.
-        converged: whether the loss fell to 1e-6 of the first one, or to 1e-4 where nothing lower was found.
+        converged: see `sciflow.pinn.training.Trained`; of no stage that failed.
         reasons: why each phase of training ended.
         seconds, compile_seconds: of training, and of compilation before it.
         weights: trainable numbers.
@@ -131,12 +130,3 @@ class Solution:
         if self.smallest_jacobian is not None:
             found |= {"smallest_jacobian": f"{self.smallest_jacobian:.3g}", "resolved": str(self.resolved)}
         return found
-
-
-def has_converged(history: Sequence[Record], reasons: Sequence[str]) -> bool:
-    """Whether training ended because there was nothing left to gain."""
-    if not history:
-        return False
-    share = history[-1].loss / max(max(record.loss for record in history), 1e-300)
-    stalled = bool(reasons) and "limit" not in reasons[-1] and "all steps" not in reasons[-1]
-    return share <= CONVERGED or (stalled and share <= 1e-4)

@@ -45,7 +45,7 @@ class PinnSolver(ReferenceSolver):
     ) -> None:
         super().__init__(problem, resolution, precision=precision, device=device)
         self._options: dict[str, Any] = {"strategy": strategy, "engine": engine, "label_space": label_space}
-        self._settings = {**(settings or {}), "precision": precision}
+        self._settings = {"precision": precision, **(settings or {})}
         self.solutions: list[Solution] = []
 
     @classmethod

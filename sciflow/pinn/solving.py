@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from sciflow.core.errors import InputError, near
 from sciflow.pinn.defaults import settings_for
 from sciflow.pinn.eulerian import Eulerian
 from sciflow.pinn.particles import Particles
 from sciflow.pinn.settings import Settings
-from sciflow.pinn.solution import Solution, has_converged
+from sciflow.pinn.solution import Solution
 from sciflow.pinn.strategies import Fields, Strategy, run, strategy_of
 from sciflow.pinn.training import Trained, train
 from sciflow.problems import registry
@@ -71,7 +72,11 @@ def solve(
     if label_space and method != "lpinn":
         raise InputError("label_space is an ablation of the method 'lpinn'.")
     declared = registry.get(problem)
+    if case is not None and parameters:
+        raise InputError(f"Give a case or values of parameters ({', '.join(parameters)}), not both.")
     chosen = case or case_of(declared, parameters)
+    if time is not None and declared.t is None:
+        raise InputError(f"The problem '{declared.name}' is steady and takes no time interval.")
     if time is not None and not time[1] > time[0]:
         raise InputError(f"The time interval {time} is empty; give its beginning and a later end.")
     if engine == "deepxde":
@@ -104,13 +109,16 @@ def _by_deepxde(
     changes = settings if isinstance(settings, Settings) else {**DEFAULTS, **(settings or {})}
     wanted = changes if isinstance(changes, Settings) else settings_for(problem, "pinn", changes)
     fitted = solve_deepxde(problem, case, wanted, time=time)
-    return _answer(fitted, fitted.evaluate, problem, case, "pinn, deepxde", time or problem.time)
+    return _answer(fitted, fitted.evaluate, problem, case, "pinn, deepxde", fitted.time)
 
 
 def case_of(problem: Problem, parameters: Mapping[str, float]) -> Case:
     """The case at the defaults, with these values."""
     names = [info.name for info in (*problem.parameters, *problem.coefficients)]
     check_names(parameters, names, f"Problem '{problem.name}'")
+    wrong = [name for name, value in parameters.items() if not isinstance(value, int | float) or not np.isfinite(value)]
+    if wrong:
+        raise InputError(f"The parameter '{wrong[0]}' must be a finite number; got {parameters[wrong[0]]!r}.")
     return problem.sample(1, 0, None, **{**problem.values(), **{k: float(v) for k, v in parameters.items()}})[0]
 
 
@@ -129,7 +137,7 @@ def _answer(
         method=method,
         time=time,
         loss=trained.loss,
-        converged=has_converged(trained.history, trained.reasons),
+        converged=trained.converged,
         reasons=trained.reasons,
         history=trained.history,
         seconds=trained.seconds,

@@ -119,13 +119,15 @@ def _curriculum(
     strategy: Curriculum, problem: Problem, case: Case, settings: Settings, time: Interval
 ) -> tuple[Trained, Fields, Interval]:
     info = _swept(problem, strategy.parameter)
+    if f"Symbol('{info.name}'" in str(problem.domain.describe()):
+        raise InputError(f"The parameter '{info.name}' shapes the domain of '{problem.name}'; choose another one.")
     begin = info.low if strategy.begin is None else strategy.begin
     if begin is None:
         raise InputError(f"The parameter '{info.name}' declares no range; give the curriculum's begin.")
     system = Eulerian.of(problem, case, settings, time=time, values={info.name: begin})
     trainer = Trainer(system, settings)
     stages: list[Trained] = []
-    values = np.linspace(begin, case.values[info.name], strategy.stages)
+    values = np.linspace(begin, problem.values(case.values)[info.name], strategy.stages)
     for index, value in enumerate(values):
         system = system.with_values({info.name: float(value)})
         start, first = (stages[-1].weights, len(settings.phases) - 1) if stages else (None, 0)
@@ -156,6 +158,7 @@ def _march(
         raise InputError(f"The problem '{problem.name}' declares no time interval; give one, as in time=(0, 1).")
     width = (whole[1] - whole[0]) / windows
     system = Eulerian.of(problem, case, settings, time=(whole[0], whole[0] + width))
+    system.require_windows()
     trainer = Trainer(system, settings)
     stages: list[Trained] = []
     pieces: list[Fields] = []

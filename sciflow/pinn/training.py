@@ -19,7 +19,10 @@ from sciflow.pinn.compiled import Compiled
 from sciflow.pinn.objective import Batch, Objective, Term
 from sciflow.pinn.optimise import build
 from sciflow.pinn.settings import Phase, Settings
-from sciflow.pinn.weights import balance, weighted
+from sciflow.pinn.weights import balance
+from sciflow.pinn.weights import weighted as weights_of_terms
+
+CONVERGED, STALLED = 1e-6, 1e-4  # of the first loss
 
 
 class System(Protocol):
@@ -55,8 +58,11 @@ class Trained:
     """Weights and how they came about.
 
     Attributes:
+        history: its losses are those of the optimiser, which weights change; the last one is plain.
         reasons: why each phase ended.
         count: trainable numbers.
+        converged: whether the plain loss fell to 1e-6 of the first one or to the target, or to 1e-4 where nothing lower
+            was found; of every stage that the answer consists of.
     """
 
     weights: Any
@@ -65,6 +71,7 @@ class Trained:
     seconds: float
     compile_seconds: float
     count: int
+    converged: bool
 
     @property
     def loss(self) -> float:
@@ -104,6 +111,8 @@ class Trainer:
         rng = np.random.default_rng(settings.seed)
         flat = ravel_pytree(self._begun if start is None else start)[0]
         drawn, multipliers = system.draw(rng, None), None
+        weighted = settings.causal is not None or settings.balance != "fixed"
+        plain_first = float(self._plain(flat, tuple(drawn))) if weighted else None
         batches, multipliers = self._weighed(system, flat, drawn, multipliers)
         history: list[Record] = []
         reasons: list[str] = []
@@ -133,12 +142,18 @@ class Trainer:
             reasons.append(f"{phase.method}: {reason} after {done} steps")
             if _over(limit, spent) or _reached(settings, history):
                 break
-        if settings.causal is not None or settings.balance != "fixed":
+        if weighted and history:
             # What ends the history is the plain loss: weighted ones fall where weights do.
             plain = float(self._plain(flat, tuple(drawn)))
             history.append(replace(history[-1], loss=plain))
         return Trained(
-            self._unravel(flat), tuple(history), tuple(reasons), spent, Compiled.seconds - compiled, self.count
+            self._unravel(flat),
+            tuple(history),
+            tuple(reasons),
+            spent,
+            Compiled.seconds - compiled,
+            self.count,
+            has_converged(history, reasons, plain_first),
         )
 
     def _weighed(
@@ -154,7 +169,7 @@ class Trainer:
             batches = [replace(batches[0], blocks={**blocks, "weight": held}), *batches[1:]]
         if settings.balance != "fixed":
             multipliers = balance(settings.balance, self.objective, flat, batches, multipliers)
-            batches = weighted(batches, multipliers)
+            batches = weights_of_terms(batches, multipliers)
         return batches, multipliers
 
     def _ended(
@@ -172,6 +187,20 @@ def train(system: System, settings: Settings, start: Any = None) -> Trained:
     return Trainer(system, settings).run(start=start)
 
 
+def has_converged(history: Sequence[Record], reasons: Sequence[str], first: float | None = None) -> bool:
+    """Whether training ended because there was little left to gain; see `Trained`.
+
+    Args:
+        first: the loss to compare with; that of the first record by default.
+    """
+    if not history:
+        return False
+    begun = history[0].loss if first is None else first
+    last, ended = history[-1].loss, reasons[-1] if reasons else ""
+    stalled = bool(ended) and "limit" not in ended and "all steps" not in ended
+    return "target" in ended or last <= CONVERGED * begun or (stalled and last <= STALLED * begun)
+
+
 def joined(parts: Sequence[Trained], *, one_network: bool = False) -> Trained:
     """Stages of one training, the weights being the last ones; of one network, or of one for each stage."""
     history: list[Record] = []
@@ -186,6 +215,7 @@ def joined(parts: Sequence[Trained], *, one_network: bool = False) -> Trained:
         sum(part.seconds for part in parts),
         sum(part.compile_seconds for part in parts),
         parts[-1].count if one_network else sum(part.count for part in parts),
+        parts[-1].converged if one_network else all(part.converged for part in parts),
     )
 
 

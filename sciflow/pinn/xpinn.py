@@ -15,6 +15,7 @@ import sympy
 from sciflow.core.errors import InputError
 from sciflow.pinn.ansatz import Ansatz, ansatz_of
 from sciflow.pinn.embedding import Embedding
+from sciflow.pinn.eulerian import require_formulas
 from sciflow.pinn.functions import expression
 from sciflow.pinn.model import Model, equations_of
 from sciflow.pinn.networks import Network, Weights
@@ -78,7 +79,10 @@ class Decomposed:
         interval = time or problem.time
         if interval is None:
             raise InputError(f"The problem '{problem.name}' declares no time interval; give one, as in time=(0, 1).")
-        if problem.periodic != problem.axes:
+        require_formulas(problem)
+        if settings.causal is not None or not settings.hard:
+            raise InputError("The strategy 'xpinn' holds the start by construction and takes no causal weights.")
+        if set(problem.periodic) != set(problem.axes):
             raise InputError(f"The strategy 'xpinn' takes problems on periodic axes; '{problem.name}' has others.")
         if windows * parts < 2:
             raise InputError("The strategy 'xpinn' needs at least two subdomains; raise windows or parts.")

@@ -63,6 +63,9 @@ def test_symmetries_of_the_catalogue(name: str, values: dict, expected: dict) ->
         ({"equation": u.diff(x, 2) + x}, -1),
         ({"equation": u.diff(x, 2) + x**2}, None),
         ({"equation": u.diff(x, 3)}, None),
+        ({"equation": u.diff(x, 2) + sympy.Max(u - 2, 0), "start": 5 * START}, None),
+        ({"equation": u.diff(x, 2) + sympy.Heaviside(t - 2) * x**2}, None),
+        ({"equation": 1e11 * u.diff(x, 2) + x**2}, None),
         ({"boundary": {"x-": Dirichlet(-t), "x+": Dirichlet(t)}}, -1),
         ({"boundary": {"x-": Dirichlet(t), "x+": Dirichlet(t)}}, None),
         ({"boundary": {"x-": Neumann(t), "x+": Neumann(-t)}}, -1),
@@ -98,6 +101,21 @@ def test_fields_have_signs_of_their_own_and_axes_are_told_apart() -> None:
         initial={w: sympy.cos(sympy.pi * x)},
     )
     assert _mirrors(plane) == {"x": {"w": 1}}
+
+
+def test_a_source_in_a_small_spot_is_no_symmetry() -> None:
+    w = Field("w", unit="")(t, x, y)
+    spot = sympy.Piecewise((1, (x - 0.4) ** 2 + (y - 0.65) ** 2 < 0.01), (0, True))
+    problem = Problem(
+        name="spot",
+        fields=[w],
+        domain=Box(x=(-1, 1), y=(-1, 1)),
+        periodic=["x", "y"],
+        time=(0, 1),
+        evolution={w: w.diff(x, 2) + w.diff(y, 2) + spot},
+        initial={w: sympy.Integer(0)},
+    )
+    assert _mirrors(problem) == {}
 
 
 def test_a_parameter_that_may_change_must_keep_the_symmetry() -> None:

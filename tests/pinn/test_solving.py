@@ -9,7 +9,7 @@ from sciflow.core.errors import InputError
 from sciflow.pinn import solve
 from sciflow.pinn.solution import Solution
 from sciflow.pinn.solving import case_of
-from sciflow.problems import Box, Field, Problem, coordinates, registry
+from sciflow.problems import Box, Dirichlet, Field, Problem, coordinates, registry
 
 LM = {"width": 8, "depth": 2, "points": 256, "resample": 0, "phases": [{"method": "levenberg-marquardt", "steps": 60}]}
 
@@ -78,6 +78,10 @@ def test_settings_of_jax_stay_as_they_were() -> None:
         ({"time": (1.0, 1.0)}, ["empty"]),
         ({"label_space": True}, ["lpinn"]),
         ({"strategy": "curriculum"}, ["parameter"]),
+        ({"c": float("nan")}, ["'c'", "finite"]),
+        ({"c": [1.0, 2.0]}, ["'c'", "finite"]),
+        ({"strategy": "xpinn", "settings": {"causal": 0.1}}, ["xpinn", "causal"]),
+        ({"engine": "deepxde", "settings": {"causal": 0.1}}, ["deepxde", "causal"]),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, object], words: list[str]) -> None:
@@ -111,6 +115,48 @@ def test_a_start_with_a_kink_is_refused_for_particles() -> None:
     )
     with pytest.raises(InputError, match="not smooth where the period closes"):
         solve(kinked, method="lpinn")
+
+
+def test_a_start_with_a_break_inside_is_left_to_the_loss() -> None:
+    """By construction it would stay: its second derivative vanishes wherever a point can be."""
+    t, x = coordinates("t x")
+    u = Field("u", unit="")(t, x)
+    for tent in (sympy.Piecewise((x, x < 0.5), (1 - x, True)), sympy.Rational(1, 2) - sympy.Abs(x - 0.5)):
+        problem = Problem(
+            name="tent",
+            fields=[u],
+            domain=Box(x=(0, 1)),
+            time=(0, 0.1),
+            evolution={u: u.diff(x, 2)},
+            initial={u: tent},
+            boundary={u: {"x-": Dirichlet(0), "x+": Dirichlet(0)}},
+        )
+        solution = solve(problem, settings={**LM, "phases": [{"method": "adam", "steps": 5}], "mirrors": False})
+        assert solution.loss > 1e-3 and not solution.converged
+
+
+def test_particles_see_sources_where_they_are_within_the_period() -> None:
+    """u_t = -3 u_x + g(x) from rest; particles leave the declared period, where g, a polynomial, is another one."""
+    t, x = coordinates("t x")
+    u = Field("u", unit="")(t, x)
+    problem = Problem(
+        name="fed",
+        fields=[u],
+        domain=Box(x=(0, 3)),
+        periodic=["x"],
+        time=(0, 1),
+        evolution={u: -3 * u.diff(x) + (x - 1) * (x - 2) * x * (3 - x) + sympy.Rational(3, 10)},
+        initial={u: sympy.Integer(0)},
+        characteristic={x: sympy.Integer(3)},
+    )
+    solution = solve(problem, method="lpinn", settings={"width": 10, "points": 256, "phases": LM["phases"]})
+    points = np.stack([np.full(7, 1.0), np.linspace(0, 3, 7)])
+    # The integral of the source along the path that ends at x.
+    s = np.linspace(0, 1, 20001)
+    place = np.mod(points[1][:, None] - 3 * (1 - s), 3)
+    source = (place - 1) * (place - 2) * place * (3 - place) + 0.3
+    exact = np.trapezoid(source, s, axis=1)
+    assert np.abs(solution.evaluate(points)["u"] - exact).max() < 0.05 * np.abs(exact).max()
 
 
 def test_points_in_an_obstacle_are_refused() -> None:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy
+from jax.flatten_util import ravel_pytree
 
 from sciflow.core.errors import SciflowError
 from sciflow.pinn.ansatz import Ansatz
@@ -18,7 +19,7 @@ from sciflow.pinn.eulerian import Eulerian
 from sciflow.pinn.functions import expression
 from sciflow.pinn.objective import Batch, Term, in_blocks
 from sciflow.pinn.settings import Settings
-from sciflow.pinn.training import Trained, Trainer, joined, train
+from sciflow.pinn.training import Record, Trained, Trainer, has_converged, joined, train
 from sciflow.problems import (
     Box,
     Dirichlet,
@@ -210,6 +211,32 @@ def test_points_are_drawn_anew_only_where_asked_for() -> None:
         line = _Line()
         train(line, _settings(phases=adam, resample=resample, adaptive=False))
         assert line.drawn == draws
+
+
+def test_what_counts_as_converged() -> None:
+    def records(*losses: float) -> list[Record]:
+        return [Record("adam", k, 0.0, loss) for k, loss in enumerate(losses)]
+
+    stuck = ("broyden: no step along the descent direction lowers the loss after 3 steps",)
+    late = ("broyden: time limit after 3 steps",)
+    assert has_converged(records(1.0, 1e-7), late) and not has_converged(records(1.0, 1e-5), late)
+    assert has_converged(records(1.0, 1e-5), stuck) and not has_converged(records(1.0, 1e-3), stuck)
+    assert not has_converged(records(1.0, 1e9, 1.0), late)  # a spike is no first loss
+    assert has_converged(records(1e-30, 1e-30), ("levenberg-marquardt: target reached after 10 steps",))
+    assert not has_converged(records(1.0, 1e-7), late, first=1e-7) and not has_converged([], late)
+
+
+def test_causal_and_balanced_trainings_end_with_the_plain_loss() -> None:
+    problem = _rod(k * u.diff(x, 2), WAVE.subs(t, 0), ENDS["all of them"])
+    case = problem.sample(1, 0, None, k=0.5)[0]
+    adam = {"method": "adam", "steps": 40, "chunk": 20}
+    wanted = Settings.make({**SMALL, "hard": False, "phases": [adam], "causal": 0.3, "balance": "gradient-norm"})
+    system = Eulerian.of(problem, case, wanted)
+    trainer = Trainer(system, wanted)
+    trained = trainer.run()
+    batches = system.draw(np.random.default_rng(wanted.seed), None)  # the points are kept
+    flat = ravel_pytree(trained.weights)[0]
+    assert trained.loss == pytest.approx(float(trainer.objective.loss(flat, batches)), rel=1e-9)
 
 
 def test_a_loss_that_is_not_finite_is_no_success() -> None:

@@ -94,7 +94,7 @@ def _trained(
     system = _SYSTEMS[method].of(problem, case, settings)
     trained = train(system, settings)
     flat, unravel = ravel_pytree(trained.weights)
-    batches = system.draw(np.random.default_rng(settings.seed), None)
+    batches = system.draw(np.random.default_rng([settings.seed, 1]), None)
     largest, _ = hessian_eigenpairs(Objective(system.terms, unravel), flat, batches, 1)
     carried, moved = _by_particles(system, trained.weights, grid) if method == "lpinn" else (truth, None)
     return {

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sciflow.pinn.training import has_converged
+
 if TYPE_CHECKING:
     from sciflow.pinn.embedding import Embedding
     from sciflow.pinn.training import Record
@@ -40,6 +42,11 @@ class Fitted:
     def count(self) -> int:
         """Number of weights."""
         return sum(matrix.size + bias.size for matrix, bias in self.weights)
+
+    @property
+    def converged(self) -> bool:
+        """See `sciflow.pinn.training.Trained`."""
+        return has_converged(self.history, self.reasons)
 
     @property
     def loss(self) -> float:
