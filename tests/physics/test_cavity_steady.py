@@ -50,6 +50,11 @@ def test_frame_and_labels() -> None:
     assert choose(problem) == ("incompressible-steady", {"convection": "quick", "stretch": 1.6})
 
 
+def test_cases_of_a_list_keep_its_name() -> None:
+    data = simulate("cavity-steady", resolution=9, subset="ghia", cases=1, options={"solve_resolution": 8})
+    assert data["subset"].attrs["flag_meanings"].split()[int(data["subset"][0])] == "ghia"
+
+
 def test_equations_hold_in_the_middle() -> None:
     """Central differences of the stored cells: second order in 1 / 65, so within a fiftieth of the largest term."""
     data, h = solution(), 1 / CELLS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -85,7 +86,8 @@ class SteadyIncompressible(ReferenceSolver):
         times = check_times(times)
         if len(times) != 1 or initial:
             raise InputError(f"'{self.problem.name}' is steady: ask for one time, 0, and give no initial fields.")
-        solved = self._march.steady(cases, rate=self.rate)
+        # The problem in time has no lists that cases could be from.
+        solved = self._march.steady([replace(case, subset="") for case in cases], rate=self.rate)
         fields = {info.name: solved[info.name].values for info in self.problem.fields}
         data = assemble(self.problem, cases, times, self.grid(cases), fields)
         data.attrs["solved_on"] = solved.attrs["solved_on"]
