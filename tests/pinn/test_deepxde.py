@@ -112,6 +112,7 @@ def relative_error(problem: Problem, fitted: Any) -> float:
     return float(np.linalg.norm(fitted.evaluate(points)["u"] - wanted) / np.linalg.norm(wanted))
 
 
+@pytest.mark.slow
 def test_solves_the_heat_equation() -> None:
     problem = heat()
     phases = [{"method": "adam", "steps": 200}, {"method": "lbfgs", "steps": 80, "chunk": 30}]

@@ -23,7 +23,7 @@ def error_of(solution: Solution, frames: int = 11) -> float:
     return float(np.linalg.norm(data["u"].values[0] - exact) / np.linalg.norm(exact))
 
 
-@pytest.mark.parametrize(("c", "nu"), [(0.0, 0.0), (50.0, 0.01)])
+@pytest.mark.parametrize(("c", "nu"), [pytest.param(0.0, 0.0, marks=pytest.mark.slow), (50.0, 0.01)])
 def test_lagrangian_networks_do_not_feel_the_speed(c: float, nu: float) -> None:
     solution = solve("convection", method="lpinn", settings={"seconds": 20, "target": 1e-13}, c=c, nu=nu)
     assert error_of(solution) < 1e-6

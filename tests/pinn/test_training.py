@@ -135,6 +135,7 @@ def test_heat_with_a_slope_in_the_loss() -> None:
     assert _error(system, trained, WAVE) < 1e-4
 
 
+@pytest.mark.slow
 def test_nonlinear_wave_on_a_ring_by_first_and_second_order_methods() -> None:
     """u_t = -u u_x + k u_xx + source on a ring, Adam then Broyden, points that follow the residual."""
     exact = sympy.exp(-t) * sympy.sin(2 * sympy.pi * x) + 1
