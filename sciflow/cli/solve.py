@@ -55,8 +55,10 @@ def solve(
     if "seed" in options:
         raise InputError("Give the seed as --seed, not as --option seed=.")
     path = out or Path(f"{declared.name}.h5")
-    if frames < 2 or not path.parent.is_dir():
-        raise InputError(f"--frames must be at least 2, and the folder {path.parent} must exist.")
+    if frames < 2:
+        raise InputError(f"--frames {frames} is too few; give at least 2.")
+    if not path.parent.is_dir():
+        raise InputError(f"There is no folder {path.parent} to write {path.name} to; make it, or give another --out.")
     case = case_of(declared, parse_values(values))
     build(declared, resolution).grid([case])  # an impossible resolution is said before the training
     details = options.pop("strategy", {})

@@ -32,6 +32,11 @@ def test_bad_input_of_solve(sciflow: Any) -> None:
         (["solve", "convection", "--set", "d=1"], "'d'"),
         (["solve", "convection", "--option", "depht=2"], "depth"),
         (["solve", "convection", "--end", "-1"], "--end"),
+        (["solve", "convection", "--frames", "1"], "--frames 1"),
+        (["solve", "convection", "--out", "nowhere/c.h5"], "no folder nowhere"),
+        (["solve", "convection", "--resolution", "2"], "resolution 2"),
+        (["solve", "convection", "--set", "c=abc"], "finite number"),
+        (["solve", "cavity-steady", "--end", "1"], "steady"),
         (["solve", "convection", "--option", "strategy.windows=3"], "--strategy"),
         (["solve", "darcy"], "input field"),
     ):
