@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sciflow.cli.output import parse_values
+from sciflow.core.errors import InputError
+
+if TYPE_CHECKING:
+    from sciflow.pinn.solution import Solution
 
 
 def solve(
@@ -36,7 +40,6 @@ def solve(
 
     Exit code 1 where training did not converge or a Lagrangian solution is unresolved; the file is written anyway.
     """
-    from sciflow.core.errors import InputError
     from sciflow.data import from_arrays, write
     from sciflow.pinn import solve as run
     from sciflow.pinn.compare import errors
@@ -45,35 +48,24 @@ def solve(
     from sciflow.solvers import build
 
     declared = registry.get(problem)
-    interval = None
-    if end is not None:
-        start = declared.time[0] if declared.time else 0.0
-        if end <= start:
-            raise InputError(f"--end must be later than {start:g}.")
-        interval = (start, end)
-    options = parse_values(settings)
-    if "seed" in options:
-        raise InputError("Give the seed as --seed, not as --option seed=.")
+    start = declared.time[0] if declared.time else 0.0
+    if end is not None and end <= start:
+        raise InputError(f"--end must be later than {start:g}.")
     path = out or Path(f"{declared.name}.h5")
     if frames < 2:
         raise InputError(f"--frames {frames} is too few; give at least 2.")
     if not path.parent.is_dir():
         raise InputError(f"There is no folder {path.parent} to write {path.name} to; make it, or give another --out.")
+    options, plan = _options(parse_values(settings), strategy)
     case = case_of(declared, parse_values(values))
     build(declared, resolution).grid([case])  # an impossible resolution is said before the training
-    details = options.pop("strategy", {})
-    if not isinstance(details, dict):
-        raise InputError("Options of a strategy have names, as in --option strategy.windows=10.")
-    if details and strategy is None:
-        raise InputError("Options under 'strategy.' need a strategy; add --strategy curriculum, marching or xpinn.")
-    plan = None if strategy is None else {"kind": strategy, **details}
     chosen = {**options, "seed": seed} | ({} if seconds is None else {"seconds": seconds})
     solution = run(
         declared,
         method=method,
         strategy=plan,
         engine=engine,
-        time=interval,
+        time=None if end is None else (start, end),
         settings=chosen,
         case=case,
     )
@@ -85,6 +77,24 @@ def solve(
     if compare:
         for name, error in errors(solution, data).items():
             typer.echo(f"relative L2 error of {name}: {error:.3g}")
+    _warn(solution)
+    if not (solution.resolved and solution.converged):
+        raise typer.Exit(1)
+
+
+def _options(given: dict[str, Any], strategy: str | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Settings, and a strategy with its options, from the values of --option."""
+    if "seed" in given:
+        raise InputError("Give the seed as --seed, not as --option seed=.")
+    details = given.pop("strategy", {})
+    if not isinstance(details, dict):
+        raise InputError("Options of a strategy have names, as in --option strategy.windows=10.")
+    if details and strategy is None:
+        raise InputError("Options under 'strategy.' need a strategy; add --strategy curriculum, marching or xpinn.")
+    return given, None if strategy is None else {"kind": strategy, **details}
+
+
+def _warn(solution: Solution) -> None:
     if not solution.resolved:
         typer.echo(
             f"The solution is unresolved: the Jacobian of the paths falls to {solution.smallest_jacobian:.3g}, and "
@@ -96,5 +106,3 @@ def solve(
             f"Training has not converged (loss {solution.loss:.3g}): give it more --seconds, or another strategy.",
             err=True,
         )
-    if not (solution.resolved and solution.converged):
-        raise typer.Exit(1)

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from sciflow.core.errors import InputError, near
+from sciflow.core.config import Config, validate
 from sciflow.pinn.networks import Kind
 from sciflow.pinn.points import Sampling
 from sciflow.pinn.weights import Balance
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Phase(_Strict):
+class Phase(Config):
     """One optimiser.
 
     Attributes:
@@ -41,7 +37,7 @@ class Phase(_Strict):
         return min(own, resample - done % resample, self.steps - done) if resample else min(own, self.steps - done)
 
 
-class Settings(_Strict):
+class Settings(Config):
     """How a physics-informed network is built and trained.
 
     Attributes:
@@ -92,10 +88,4 @@ class Settings(_Strict):
         Raises:
             InputError: a name is unknown or a value out of range.
         """
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "settings"
-            hint = near(place, cls.model_fields) if first["type"] == "extra_forbidden" else ""
-            raise InputError(f"The setting '{place}' cannot be {first['input']!r}: {first['msg']}.{hint}") from error
+        return validate(cls, values, "the settings")

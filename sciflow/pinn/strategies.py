@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from sciflow.core.config import Config, validate
 from sciflow.core.errors import InputError, near
 from sciflow.pinn.eulerian import Eulerian
 from sciflow.pinn.training import Trained, Trainer, joined
@@ -29,11 +30,7 @@ Interval = tuple[float, float] | None
 Fields = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Curriculum(_Strict):
+class Curriculum(Config):
     """Stages of a parameter.
 
     Attributes:
@@ -48,14 +45,14 @@ class Curriculum(_Strict):
     stages: int = Field(default=10, ge=2)
 
 
-class Marching(_Strict):
+class Marching(Config):
     """Equal windows of time; 10 to 20 serve the published failures."""
 
     kind: Literal["marching"] = "marching"
     windows: int = Field(default=10, ge=2)
 
 
-class Decomposition(_Strict):
+class Decomposition(Config):
     """Subdomains: `windows` in time, `parts` along the first axis of space."""
 
     kind: Literal["xpinn"] = "xpinn"
@@ -77,20 +74,13 @@ def strategy_of(value: str | Mapping[str, Any] | Strategy) -> Strategy:
     Raises:
         InputError: the name or an option is unknown, or a value out of range.
     """
-    if isinstance(value, _Strict):
+    if isinstance(value, Config):
         return value
     options = {"kind": value} if isinstance(value, str) else dict(value)
     kind = str(options.get("kind"))
     if kind not in _KINDS:
         raise InputError(f"There is no strategy {kind!r}.{near(kind, _KINDS)}")
-    try:
-        return _KINDS[kind].model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"The option '{place}' of the strategy '{kind}' cannot be {first['input']!r}: {first['msg']}."
-        ) from error
+    return validate(_KINDS[kind], options, f"the strategy '{kind}'")
 
 
 def run(

@@ -19,8 +19,7 @@ from sciflow.pinn.compiled import Compiled
 from sciflow.pinn.objective import Batch, Objective, Term
 from sciflow.pinn.optimise import build
 from sciflow.pinn.settings import Phase, Settings
-from sciflow.pinn.weights import balance
-from sciflow.pinn.weights import weighted as weights_of_terms
+from sciflow.pinn.weights import balance, weighted
 
 CONVERGED, STALLED = 1e-6, 1e-4  # of the first loss
 
@@ -111,8 +110,8 @@ class Trainer:
         rng = np.random.default_rng(settings.seed)
         flat = ravel_pytree(self._begun if start is None else start)[0]
         drawn, multipliers = system.draw(rng, None), None
-        weighted = settings.causal is not None or settings.balance != "fixed"
-        plain_first = float(self._plain(flat, tuple(drawn))) if weighted else None
+        changing = settings.causal is not None or settings.balance != "fixed"
+        plain_first = float(self._plain(flat, tuple(drawn))) if changing else None
         batches, multipliers = self._weighed(system, flat, drawn, multipliers)
         history: list[Record] = []
         reasons: list[str] = []
@@ -142,7 +141,7 @@ class Trainer:
             reasons.append(f"{phase.method}: {reason} after {done} steps")
             if _over(limit, spent) or _reached(settings, history):
                 break
-        if weighted and history:
+        if changing and history:
             # What ends the history is the plain loss: weighted ones fall where weights do.
             plain = float(self._plain(flat, tuple(drawn)))
             history.append(replace(history[-1], loss=plain))
@@ -169,7 +168,7 @@ class Trainer:
             batches = [replace(batches[0], blocks={**blocks, "weight": held}), *batches[1:]]
         if settings.balance != "fixed":
             multipliers = balance(settings.balance, self.objective, flat, batches, multipliers)
-            batches = weights_of_terms(batches, multipliers)
+            batches = weighted(batches, multipliers)
         return batches, multipliers
 
     def _ended(
