@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol
 
 import jax
@@ -78,6 +78,29 @@ class Trained:
         return self.history[-1].loss if self.history else float("nan")
 
 
+class Best:
+    """The weights with the smallest loss at points that no step is taken on.
+
+    A network can follow its points and run wild between them; near a singular corner every draw of new points then
+    finds a larger residual than the last. Going back at once is no remedy: the next points lead astray again, while
+    training by itself comes back more often than not.
+    """
+
+    def __init__(self, loss: Callable[[jax.Array], float]) -> None:
+        self._loss = loss
+        self._kept: tuple[float, jax.Array] | None = None
+
+    def see(self, flat: jax.Array) -> None:
+        """Keep these weights if they are better."""
+        value = self._loss(flat)
+        if np.isfinite(value) and (self._kept is None or value < self._kept[0]):
+            self._kept = value, flat
+
+    def last(self, flat: jax.Array) -> jax.Array:
+        """These weights, or the best ones where those are better; nothing is asked where none were seen."""
+        return flat if self._kept is None or self._loss(flat) <= self._kept[0] else self._kept[1]
+
+
 class Trainer:
     """Compiled programs of one system, for it and for others that differ from it in their points alone."""
 
@@ -115,6 +138,8 @@ class Trainer:
         batches, multipliers = self._weighed(system, flat, drawn, multipliers)
         history: list[Record] = []
         reasons: list[str] = []
+        held = cache(lambda: tuple(system.draw(np.random.default_rng([settings.seed, 2]), None)))
+        best = Best(lambda weights: float(self._plain(weights, held())))
         begun, compiled = time.perf_counter(), Compiled.seconds
         spent = 0.0
         for phase, optimiser in list(zip(settings.phases, self._optimisers, strict=True))[first:]:
@@ -136,12 +161,15 @@ class Trainer:
                 if done == phase.steps:
                     break
                 if settings.resample and done % settings.resample == 0:
+                    best.see(flat)
                     drawn = system.draw(rng, partial(_sizes, self._sizes, flat) if settings.adaptive else None)
                 batches, multipliers = self._weighed(system, flat, drawn, multipliers)
             reasons.append(f"{phase.method}: {reason} after {done} steps")
             if _over(limit, spent) or _reached(settings, history):
                 break
-        if changing and history:
+        ended = flat
+        flat = best.last(ended)
+        if (changing or flat is not ended) and history:
             # What ends the history is the plain loss: weighted ones fall where weights do.
             plain = float(self._plain(flat, tuple(drawn)))
             history.append(replace(history[-1], loss=plain))

@@ -19,7 +19,7 @@ from sciflow.pinn.eulerian import Eulerian
 from sciflow.pinn.functions import expression
 from sciflow.pinn.objective import Batch, Term, in_blocks
 from sciflow.pinn.settings import Settings
-from sciflow.pinn.training import Record, Trained, Trainer, has_converged, joined, train
+from sciflow.pinn.training import Best, Record, Trained, Trainer, has_converged, joined, train
 from sciflow.problems import (
     Box,
     Dirichlet,
@@ -208,7 +208,8 @@ def test_reasons_to_stop() -> None:
 
 def test_points_are_drawn_anew_only_where_asked_for() -> None:
     adam = ({"method": "adam", "steps": 60, "chunk": 20},)
-    for resample, draws in ((0, 1), (20, 3), (30, 2)):
+    # Where points change, one more set is held out.
+    for resample, draws in ((0, 1), (20, 4), (30, 3)):
         line = _Line()
         train(line, _settings(phases=adam, resample=resample, adaptive=False))
         assert line.drawn == draws
@@ -238,6 +239,16 @@ def test_causal_and_balanced_trainings_end_with_the_plain_loss() -> None:
     batches = system.draw(np.random.default_rng(wanted.seed), None)  # the points are kept
     flat = ravel_pytree(trained.weights)[0]
     assert trained.loss == pytest.approx(float(trainer.objective.loss(flat, batches)), rel=1e-9)
+
+
+def test_training_ends_with_the_best_weights_that_it_saw() -> None:
+    losses = {1.0: 5.0, 2.0: 1.0, 3.0: 99.0, 4.0: np.nan}
+    best = Best(lambda flat: losses[float(flat[0])])
+    weights = {number: jnp.array([number]) for number in losses}
+    assert best.last(weights[4.0]) is weights[4.0]
+    for number in (4.0, 1.0, 2.0, 3.0):
+        best.see(weights[number])
+    assert all(best.last(weights[number]) is weights[2.0] for number in losses)
 
 
 def test_a_loss_that_is_not_finite_is_no_success() -> None:
