@@ -137,6 +137,8 @@ class Forecast:
         mean: dims (case, time, \\*space), the fields only, T_out frames.
         variance: the same dims and fields, in squared units.
         members: samples or ensemble members, with an extra leading dimension ``member``.
+        member_variance: the variance of each member, dims as ``members``: the forecast is the equally weighted mixture
+            of these Gaussians, whose whole variance (mean of theirs plus spread of the members) is ``variance``.
         factor: low-rank covariance factor A, with an extra leading dimension ``rank``: the covariance is ``A^T A``, and
             where ``variance`` is given too, which is always the whole one, its diagonal is raised to that.
 
@@ -148,12 +150,14 @@ class Forecast:
     variance: xr.Dataset | None = None
     members: xr.Dataset | None = None
     factor: xr.Dataset | None = None
+    member_variance: xr.Dataset | None = None
 
     def __post_init__(self) -> None:
         parts = {
             "variance": (self.variance, None),
             "members": (self.members, "member"),
             "factor": (self.factor, "rank"),
+            "member_variance": (self.member_variance, "member"),
         }
         for part, (dataset, extra) in parts.items():
             if dataset is None:
@@ -170,6 +174,10 @@ class Forecast:
                     f"The {part} of a forecast must have the sizes of its mean, {dict(self.mean.sizes)}{lead}, "
                     f"not {dict(dataset.sizes)}."
                 )
+        if self.member_variance is not None and (
+            self.members is None or self.members.sizes["member"] != self.member_variance.sizes["member"]
+        ):
+            raise InputError("The member_variance of a forecast needs as many members beside it; give both.")
 
     @property
     def fields(self) -> list[str]:

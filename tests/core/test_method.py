@@ -98,6 +98,8 @@ def test_a_forecast_knows_its_size_and_fields() -> None:
         ({"variance": frames(2, 2)}, "variance .* sizes of its mean"),
         ({"members": frames(2, 3)}, "a dimension member"),
         ({"factor": frames(1, 3, rank=2)}, "factor .* sizes of its mean"),
+        ({"member_variance": frames(2, 3, member=2)}, "needs as many members"),
+        ({"members": frames(2, 3, member=3), "member_variance": frames(2, 3, member=2)}, "needs as many members"),
     ],
 )
 def test_a_forecast_whose_parts_disagree(part: dict[str, xr.Dataset], message: str) -> None:
