@@ -1,4 +1,4 @@
-"""Figures of fields, roll-outs, costs and physics-informed solvers; matplotlib comes with the first one."""
+"""Figures of fields, roll-outs, costs, uncertainties and neural solvers; matplotlib comes with the first one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ if TYPE_CHECKING:
     from sciflow.plot.figure import png
     from sciflow.plot.rollout_curves import rollout
     from sciflow.plot.solver_pictures import loss_planes, singular_value_decay, solution_maps, top_eigenvalues
+    from sciflow.plot.uncertainty_pictures import bands, calibration, front_positions
 
 _HOME_OF = {
     "Mark": "cost_picture",
     "accuracy_cost": "cost_picture",
+    "bands": "uncertainty_pictures",
+    "calibration": "uncertainty_pictures",
     "fields": "field_pictures",
+    "front_positions": "uncertainty_pictures",
     "loss_planes": "solver_pictures",
     "png": "figure",
     "rollout": "rollout_curves",
@@ -27,7 +31,10 @@ _HOME_OF = {
 __all__ = [
     "Mark",
     "accuracy_cost",
+    "bands",
+    "calibration",
     "fields",
+    "front_positions",
     "loss_planes",
     "png",
     "rollout",
