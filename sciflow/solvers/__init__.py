@@ -55,6 +55,9 @@ solvers.add(
     "sciflow.solvers.lines.solver:Lines",
     summary="any evolution equation between walls: finite differences, adaptive explicit or implicit steps",
 )
+solvers.add(
+    "exact", "sciflow.solvers.exact:Exact", summary="the exact solution that a problem declares, chosen by name"
+)
 solvers.add("pinn", "sciflow.pinn.solver:PinnSolver", summary="physics-informed networks, chosen by name")
 solvers.add(
     "lpinn", "sciflow.pinn.solver:LagrangianSolver", summary="Lagrangian physics-informed networks, chosen by name"
