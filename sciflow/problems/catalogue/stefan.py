@@ -21,8 +21,8 @@ t, x = coordinates("t x")
 u = Field("u", unit="", long_name="enthalpy")(t, x)
 u_star = Parameter("u_star", 0.6, 0.55, 0.7, unit="", description="value at the front, above which heat spreads")
 
-# Diffusivity 1 above u_star and 0 below. phi(u), its integral, is continuous; second derivatives of u hold at no front.
-phi = Piecewise((u - u_star, u >= u_star), (0, True))
+# Diffusivity 1 above u_star and 0 below; phi(u), its integral, is continuous, and carries the equation over the front.
+phi = positive_power(u - u_star, 1)
 
 # Similarity solution: the front lies at 2 z sqrt(t), where u falls from u_star to 0.
 z = stefan_root(u_star)
