@@ -117,9 +117,11 @@ def _numeric_torch(arguments: Sequence[Any], expressions: Any) -> Callable[..., 
     # Where one argument is a dummy, SymPy renames all of them, the one called `_LIKE` too.
     named = [sympy.Symbol(f"_{place}", real=True) for place in range(len(arguments))]
     given = dict(zip(arguments, named, strict=True))
-    expressions = expressions.xreplace(given) if isinstance(expressions, sympy.Basic) else [
-        expression.xreplace(given) for expression in expressions
-    ]
+    expressions = (
+        expressions.xreplace(given)
+        if isinstance(expressions, sympy.Basic)
+        else [expression.xreplace(given) for expression in expressions]
+    )
     arguments, like = named, sympy.Symbol(_LIKE)
     modules, printer = [_torch_functions()], _TorchPrinter(settings)
     function = sympy.lambdify([like, *arguments], expressions, modules=modules, printer=printer, cse=True)

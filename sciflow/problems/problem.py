@@ -282,11 +282,7 @@ class Problem:
                 f"The subset '{drawn[0]}' of '{self.name}' is drawn beside lists of {sum(sizes.values())} cases; ask "
                 f"for more cases than these{'' if count is None else f', not {count}'}."
             )
-        return [
-            (name, row)
-            for name, family in families.items()
-            for row in family.draw(sizes.get(name, rest), seed)
-        ]
+        return [(name, row) for name, family in families.items() for row in family.draw(sizes.get(name, rest), seed)]
 
     def _declared_ranges(self) -> Sampled:
         infos = (*self.parameters, *self.coefficients)

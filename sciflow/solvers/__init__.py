@@ -43,7 +43,7 @@ solvers.add(
 solvers.add(
     "volume",
     "sciflow.solvers.volume.solver:Volume",
-    summary="first-order conservation laws in 1-D and 2-D, with shocks: MUSCL, HLL, SSP-RK2",
+    summary="conservation laws in 1-D and 2-D, with shocks and degenerate diffusion: MUSCL, HLL, Kirchhoff potential",
 )
 solvers.add(
     "shallow-water",
