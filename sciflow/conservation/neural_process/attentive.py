@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from sciflow.conservation.neural_process.attention import Attention
 from sciflow.conservation.neural_process.network import Decoder, Gaussian, ProcessNetwork, linear
-from sciflow.core import InputError
 
 
 @final
@@ -52,6 +51,9 @@ class AttentiveNetwork(ProcessNetwork):
         dropout: rate at the output of each attention.
         attention_dropout: rate at the attention weights (published: 0.1).
 
+    Raises:
+        InputError: the width is no multiple of the heads, or a rate is outside [0, 1).
+
     Sources: Kim et al., Attentive Neural Processes, ICLR 2019; sizes and dropout as used by Hansen et al., Learning
     Physical Models that Can Respect Conservation Laws, ICML 2023 (arXiv:2302.11002).
     """
@@ -70,8 +72,6 @@ class AttentiveNetwork(ProcessNetwork):
         attention_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if width % heads:
-            raise InputError(f"The width {width} must be a multiple of the number of heads, {heads}.")
         self.latent_width = width
         sizes = (inputs + outputs, width, heads, self_layers, dropout, attention_dropout)
         self.latent_encoder = SelfEncoder(*sizes)

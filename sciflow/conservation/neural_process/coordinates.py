@@ -61,7 +61,10 @@ class Coordinates:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+        }
+        return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values by attribute name."""

@@ -27,7 +27,7 @@ class Draws:
         seed: of all draws.
 
     Raises:
-        InputError: there is no draw.
+        InputError: there is no draw, or a value is of another type.
     """
 
     draws: int
@@ -35,8 +35,12 @@ class Draws:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.draws < 1:
-            raise InputError(f"draws must be at least 1, not {self.draws}.")
+        if not isinstance(self.draws, int) or self.draws < 1:
+            raise InputError(f"draws must be a whole number of at least 1, not {self.draws!r}.")
+        if not isinstance(self.dropout, bool):
+            raise InputError(f"dropout must be True or False, not {self.dropout!r}; its rate is dropout_rate.")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise InputError(f"seed must be a whole number of at least 0, not {self.seed!r}.")
 
 
 @torch.no_grad()

@@ -234,15 +234,17 @@ class AttentiveNeuralProcess(NeuralProcess):
         seed: int = 0,
         device: str = "auto",
     ) -> None:
-        network = {"width": width, "heads": heads, "self_layers": self_layers, "cross_layers": cross_layers}
-        network |= {"decoder_layers": decoder_layers, "dropout_rate": dropout_rate}
-        recipe = Recipe(
-            sampling, points, coordinates, batch_size, learning_rate, steps, seconds, physics, seed, device
+        network: dict[str, Any] = {"width": width, "heads": heads, "self_layers": self_layers}
+        network |= {"cross_layers": cross_layers, "decoder_layers": decoder_layers, "dropout_rate": dropout_rate}
+        recipe = Recipe(sampling, points, coordinates, batch_size, learning_rate, steps, seconds, physics, seed, device)
+        super().__init__(
+            {**network, "attention_dropout_rate": attention_dropout_rate}, recipe, Draws(draws, dropout, seed)
         )
-        super().__init__({**network, "attention_dropout_rate": attention_dropout_rate}, recipe, Draws(draws, dropout, seed))
 
     def _build(self, inputs: int, outputs: int) -> ProcessNetwork:
-        return AttentiveNetwork(inputs, outputs, **{key.replace("_rate", ""): v for key, v in self._network_options.items()})
+        return AttentiveNetwork(
+            inputs, outputs, **{key.replace("_rate", ""): v for key, v in self._network_options.items()}
+        )
 
 
 @final
@@ -278,9 +280,7 @@ class ConditionalNeuralProcess(NeuralProcess):
         device: str = "auto",
     ) -> None:
         network = {"width": width, "encoder_layers": encoder_layers, "decoder_layers": decoder_layers}
-        recipe = Recipe(
-            sampling, points, coordinates, batch_size, learning_rate, steps, seconds, physics, seed, device
-        )
+        recipe = Recipe(sampling, points, coordinates, batch_size, learning_rate, steps, seconds, physics, seed, device)
         super().__init__(network, recipe, None)
 
     def _build(self, inputs: int, outputs: int) -> ProcessNetwork:

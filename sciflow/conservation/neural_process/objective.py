@@ -56,16 +56,14 @@ class Objective:
         self.device = device or torch.device("cpu")
         self._mean, self._std = (torch.as_tensor(v, device=self.device, dtype=torch.float64) for v in (mean, std))
 
-    def __call__(
-        self, network: ProcessNetwork, data: Dataset, examples: Examples, *, physics: bool = True
-    ) -> Tensor:
+    def __call__(self, network: ProcessNetwork, data: Dataset, examples: Examples, *, physics: bool = True) -> Tensor:
         """L of the examples, a scalar; `physics=False` leaves out the last term, as when validating."""
         constrain = self.physics if physics else None
         times = self._tensor(data.time_scales()[examples.cases])[:, None]
         scale = self._tensor(data.field_scales()[examples.cases])[:, None]
-        where = self._tensor(examples.targets)
+        where, leaf = self._tensor(examples.targets), None
         if constrain is not None:
-            where = where.requires_grad_(True)
+            leaf, where = constrain.freed(where)
         points, targets = self._features(self._tensor(examples.context), times), self._features(where, times)
         values = self._encoded(examples.context_values, scale)
         wanted = self._encoded(examples.target_values, scale)
@@ -77,10 +75,9 @@ class Objective:
             loss = posterior.divergence(prior)
         mean, deviation = network.decode(network.encode(points, values), z, targets, twice=constrain is not None)
         loss = loss - log_likelihood(wanted, mean, deviation)
-        if constrain is not None:
+        if constrain is not None and leaf is not None:
             fields = (mean.double() * self._std + self._mean) * scale
-            left = constrain(where, fields, examples.cases, self._std * scale)
-            loss = loss + self.weight * left.square().mean()
+            loss = loss + self.weight * constrain(leaf, fields, examples.cases).square().mean()
         return loss
 
     def _features(self, points: Tensor, times: Tensor) -> Tensor:

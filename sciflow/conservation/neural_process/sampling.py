@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, final
 import numpy as np
 
 from sciflow.core import InputError
+from sciflow.data.grid import bounds
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -24,7 +25,7 @@ class Examples:
 
     Attributes:
         cases: [B], positions in the data set.
-        context, targets: points [B, N, 1 + D] and [B, M, 1 + D]: the time in seconds, then the position in tensor order.
+        context, targets: points [B, N, 1 + D] and [B, M, 1 + D]: time in seconds, then position in tensor order.
         context_values, target_values: [B, N, C] and [B, M, C].
     """
 
@@ -42,8 +43,8 @@ class Sampler:
     Coordinates are drawn evenly over the domain and moved to the nearest node, so that a node is as likely as the
     interval around it is long; solid cells are never drawn::
 
-        "lattice":    n times x m places.  Context: one time in each of n equal parts of the case's duration, and m places
-                      that all times share; targets: n times and m places of their own
+        "lattice":    n times x m places.  Context: one time in each of n equal parts of the case's duration, and m
+                      places that all times share; targets: n times and m places of their own
         "scattered":  up to n m single places, each at its own time; at least n, and as many in all cases of a batch.
                       Targets: n m more
 
@@ -69,8 +70,8 @@ class Sampler:
         axes = [np.asarray(dataset.header[axis].values, np.float64) for axis in dataset.space]
         self._positions = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
         sizes = np.ones(())
-        for axis in axes:
-            sizes = np.multiply.outer(sizes, _widths(axis))
+        for axis, nodes in zip(dataset.space, axes, strict=True):
+            sizes = np.multiply.outer(sizes, _widths(nodes, *bounds(dataset.header, axis), axis in dataset.periodic))
         masks = dataset.mask_values()
         weights = sizes.ravel() * (np.ones((1, 1)) if masks is None else masks.reshape(len(masks), -1))
         self._cumulative = np.cumsum(weights, axis=1) / weights.sum(axis=1, keepdims=True)  # [1 or case, S]
@@ -94,9 +95,7 @@ class Sampler:
             parts.append([array for nodes in (context, targets) for array in self._values(int(case), frames, *nodes)])
         return Examples(cases, *(np.stack(column) for column in zip(*parts, strict=True)))
 
-    def _lattice(
-        self, generator: np.random.Generator, case: int, *, stratified: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _lattice(self, generator: np.random.Generator, case: int, *, stratified: bool) -> tuple[np.ndarray, np.ndarray]:
         """Frames and cells [n m] of a tensor product."""
         shares = generator.random(self.times)
         if stratified:
@@ -138,9 +137,10 @@ class Sampler:
         return frames
 
 
-def _widths(nodes: np.ndarray) -> np.ndarray:
-    """Length of the interval in which each node is the nearest, between the first and the last."""
-    if len(nodes) == 1:
-        return np.ones(1)
-    ends = np.concatenate([nodes[:1], (nodes[1:] + nodes[:-1]) / 2, nodes[-1:]])
-    return np.diff(ends)
+def _widths(nodes: np.ndarray, low: float, high: float, periodic: bool) -> np.ndarray:
+    """Length of the part of an axis to which each node is the nearest."""
+    middle = (nodes[1:] + nodes[:-1]) / 2
+    if periodic:
+        seam = (nodes[-1] + nodes[0] + high - low) / 2  # between the last node and the first, one period on
+        return np.diff([seam - (high - low), *middle, seam])
+    return np.diff([low, *middle, high])

@@ -113,7 +113,7 @@ def train_network(
             step += 1
             progress = recipe.progress(step, time.perf_counter() - begin)
             if step % _CHECKED_EVERY == 0 or progress == 1.0:
-                _require_finite(float(loss), step, recipe)
+                _require_finite(loss.item(), step, recipe)
             if judge is not None and progress * _VALIDATIONS >= judged + 1:
                 judged = int(progress * _VALIDATIONS)
                 error = judge(network)
@@ -163,7 +163,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 def _require_finite(value: float, step: int, recipe: Recipe) -> None:
     if not math.isfinite(value):
-        also = f", or the weight physics ({recipe.physics:g})" if recipe.physics else ""
+        also = f" or the weight physics ({recipe.physics:g})" if recipe.physics else ""
         raise InputError(
             f"The training loss became NaN or infinite near step {step}; lower learning_rate "
             f"({recipe.learning_rate:g}){also}."

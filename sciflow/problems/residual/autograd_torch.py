@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, final
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -36,44 +36,30 @@ class Residual:
     ) -> dict[str, Tensor]:
         points = points if points.requires_grad else points.detach().requires_grad_(True)
         output = net(points)
-        derivative = Derivatives(output, points, columns(self._problem, points, output))
+        column = columns(self._problem, points, output)
+        known: dict[tuple[str, Orders], Tensor] = {}
+        gradients: dict[tuple[str, Orders], Tensor] = {}
+
+        def derivative(name: str, orders: Orders) -> Tensor:
+            if (name, orders) in known:
+                return known[name, orders]
+            if not any(orders):
+                value = output[:, column[name]]
+            else:
+                axis = max(index for index, order in enumerate(orders) if order)
+                lower = tuple(order - (index == axis) for index, order in enumerate(orders))
+                if (name, lower) not in gradients:  # one backward pass gives the derivatives along all coordinates
+                    gradients[name, lower] = _gradient(derivative(name, lower), points)
+                value = gradients[name, lower][:, axis]
+            known[name, orders] = value
+            return value
+
         coordinates = {symbol.name: points[:, i] for i, symbol in enumerate(self._problem.coordinates)}
         residuals = self._equations.evaluate(derivative, coordinates, parameters)
         return {
             name: torch.as_tensor(value, dtype=points.dtype, device=points.device).expand(len(points))
             for name, value in residuals.items()
         }
-
-
-@final
-class Derivatives:
-    """Derivatives of fields by their orders, each computed once and differentiable again.
-
-    Args:
-        output: fields [..., F], computed from the points; a point's fields depend on that point alone.
-        points: [..., D], which require a gradient.
-        column: of each field in `output`.
-    """
-
-    def __init__(self, output: Tensor, points: Tensor, column: Mapping[str, int]) -> None:
-        self._output, self._points, self._column = output, points, column
-        self._known: dict[tuple[str, Orders], Tensor] = {}
-        self._gradients: dict[tuple[str, Orders], Tensor] = {}
-
-    def __call__(self, name: str, orders: Orders) -> Tensor:
-        """The derivative [...] of a field, `orders` times along each coordinate."""
-        if (name, orders) not in self._known:
-            self._known[name, orders] = self._derived(name, orders)
-        return self._known[name, orders]
-
-    def _derived(self, name: str, orders: Orders) -> Tensor:
-        if not any(orders):
-            return self._output[..., self._column[name]]
-        axis = max(index for index, order in enumerate(orders) if order)
-        lower = tuple(order - (index == axis) for index, order in enumerate(orders))
-        if (name, lower) not in self._gradients:  # one backward pass gives the derivatives along all coordinates
-            self._gradients[name, lower] = _gradient(self(name, lower), self._points)
-        return self._gradients[name, lower][..., axis]
 
 
 def _gradient(value: Tensor, points: Tensor) -> Tensor:
