@@ -17,10 +17,10 @@ import pandas as pd
 
 from sciflow.core import InputError, near
 from sciflow.evaluation.leaderboard_table import markdown_table
-from sciflow.evaluation.number_text import short
+from sciflow.evaluation.number_text import ranged, short
 from sciflow.evaluation.results import Results
 from sciflow.evaluation.scoring import summarise, totals
-from sciflow.evaluation.statistics import LEVEL, bootstrap_mean
+from sciflow.evaluation.statistics import LEVEL, Interval, bootstrap_mean
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -73,7 +73,7 @@ def by_table(results: Results) -> pd.DataFrame:
     by = results.facts.get("by") or {"name": "", "values": {}}
     pairs: Mapping[str, str] = results.facts.get("pairs") or {}
     table, rows = totals(results.table), []
-    tables = {key: part for key, part in table.groupby(_KEY, sort=False)}
+    tables: dict[tuple[Any, ...], pd.DataFrame] = {tuple(key): part for key, part in table.groupby(_KEY, sort=False)}
     for (split, horizon, method, label), part in tables.items():
         other = tables.get((split, horizon, pairs.get(method, ""), label))
         values = part["case"].map(lambda case: by["values"].get(str(case)))
@@ -118,14 +118,13 @@ def by_markdown(results: Results) -> str:
     values = list(dict.fromkeys(table[name])) if name else [EVERY]
     text = [f"mean ± standard error over cases; in brackets the {LEVEL:.0%} interval of paired differences\n"]
     for (split, horizon, label), part in table.groupby(["split", "horizon", "label"], sort=False):
-        heads = ["method", *(f"{name} = {short(value)}" if value != EVERY else "all cases" for value in values)]
+        heads = ["method", *("all cases" if value == EVERY else f"{name} = {short(float(value))}" for value in values)]
         rows = []
         for method, own in part.groupby("method", sort=False):
-            cells = own.set_index(name).loc[values] if name else own
-            rows.append([str(method), *(f"{short(c.value)} ± {short(c.standard_error)}" for c in cells.itertuples())])
-            if "against" in own and (own["against"] != "").any():
-                against = next(other for other in own["against"] if other)
-                gaps = (f"{short(c.difference)} [{short(c.low)}, {short(c.high)}]" for c in cells.itertuples())
-                rows.append([f"{method} − {against}", *gaps])
+            cells = (own.set_index(name).loc[values] if name else own).to_dict("records")
+            rows.append([str(method), *(f"{short(cell['value'])} ± {short(cell['standard_error'])}" for cell in cells)])
+            if against := next((cell["against"] for cell in cells if cell.get("against")), ""):
+                gaps = [Interval(cell["difference"], cell["low"], cell["high"]) for cell in cells]
+                rows.append([f"{method} − {against}", *map(ranged, gaps)])
         text.append(f"### {label}, {split}, {horizon} frames\n\n{markdown_table(heads, rows)}")
     return "\n".join(text)
