@@ -129,23 +129,25 @@ def test_problems_that_cannot_constrain_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["attentive", "conditional"])
 def test_one_batch_can_be_learnt_by_heart(kind: str) -> None:
-    """Rough values at 9 targets of two cases: the likelihood rises far above that of the best constant."""
+    """Waves of opposite sign, 9 targets each: the likelihood rises far above that of the best constant."""
     torch.manual_seed(0)
-    values = np.random.default_rng(0).normal(size=(2, 6, 6)).astype(np.float32)
-    data = from_arrays({"u": values}, times=np.linspace(0, 1, 6))
+    axis, sign = np.linspace(0, 1, 6), np.array([1.0, -1.0])[:, None, None]
+    data = from_arrays({"u": sign * np.sin(3 * axis[:, None] + 4 * axis)}, times=axis)
     features = Coordinates.of(data, "unit")
     examples = Sampler(data, "lattice", (3, 3)).of(np.arange(2), np.random.default_rng(1))
     objective = Objective(features, np.zeros(1), np.ones(1))
     network: ProcessNetwork = (
-        AttentiveNetwork(2, 1, width=32, self_layers=1, cross_layers=1, dropout=0.0)
+        AttentiveNetwork(2, 1, width=16, self_layers=1, cross_layers=1, decoder_layers=2, dropout=0.0)
         if kind == "attentive"
-        else ConditionalNetwork(2, 1, width=32)
+        else ConditionalNetwork(2, 1, width=16, decoder_layers=2)
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
-    for _ in range(160):
+    losses = []
+    for _ in range(150):
         optimizer.zero_grad()
         loss = objective(network, data, examples)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimizer.step()
-    assert float(loss.detach()) / 18 < 0.3  # a constant with its deviation has 1.4
+        losses.append(loss.item() / 18)
+    assert np.mean(losses[-20:]) < 0.3  # a constant with the right deviation has 1.1
