@@ -13,7 +13,7 @@ if TYPE_CHECKING:
         ConditionalNeuralProcess,
         NeuralProcess,
     )
-    from sciflow.conservation.neural_process.pretrained import pretrained
+    from sciflow.conservation.neural_process.shipped import pretrained
 
 _HOME = {
     "AttentiveNetwork": "attentive",
@@ -21,7 +21,7 @@ _HOME = {
     "ConditionalNetwork": "conditional",
     "ConditionalNeuralProcess": "method",
     "NeuralProcess": "method",
-    "pretrained": "pretrained",
+    "pretrained": "shipped",
 }
 
 __all__ = [

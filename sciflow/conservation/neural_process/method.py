@@ -32,6 +32,8 @@ from sciflow.training.devices import choose_device
 if TYPE_CHECKING:
     from sciflow.data import Dataset
 
+_SINGLE = Draws(1, False, 0)  # of a network that draws nothing
+
 
 class NeuralProcess(Baseline):
     """p(u(x*) | observations) as a mixture of normal distributions, by a network that was trained on many such tasks.
@@ -77,7 +79,8 @@ class NeuralProcess(Baseline):
         objective = Objective(coordinates, mean, std, physics=physics, weight=recipe.physics, device=device)
         with seeded(recipe.seed, torch.device("cpu")):
             network = self._build(coordinates.count, len(train.fields)).to(device)
-        record = train_network(network, objective, recipe, train, valid)
+        how = self._draws or _SINGLE
+        record = train_network(network, objective, recipe, train, valid, dropout=how.dropout)
         self.state = {"fields": list(train.fields), "coordinates": coordinates.to_json(), "training": record}
         weights = {f"network.{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
         self.arrays = {"mean": mean, "std": std, **weights}
@@ -107,7 +110,7 @@ class NeuralProcess(Baseline):
         mean, std = self.arrays["mean"], self.arrays["std"]
         scales = field_scales(query.context, names)
         numbers = query.context["source_case"].values if "source_case" in query.context.coords else range(query.cases)
-        how = self._draws or Draws(1, False, 0)
+        how = self._draws or _SINGLE
         found = []
         for case, number in enumerate(numbers):
             points = coordinates(torch.as_tensor(context[case])).to(device)
@@ -202,7 +205,7 @@ class AttentiveNeuralProcess(NeuralProcess):
         attention_dropout_rate: at the attention weights while training; slower, see `Attention`.
         sampling, points, coordinates, batch_size, learning_rate, steps, seconds, physics, seed, device: see `Recipe`.
         draws: of the latent variable for a forecast.
-        dropout: whether dropout stays on for a forecast; each draw then has its own.
+        dropout: whether it stays on for a forecast, each draw with its own, and for the choice of the best weights.
 
     Raises:
         InputError: a value is out of its range.

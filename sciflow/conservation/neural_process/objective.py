@@ -56,9 +56,9 @@ class Objective:
         self.device = device or torch.device("cpu")
         self._mean, self._std = (torch.as_tensor(v, device=self.device, dtype=torch.float64) for v in (mean, std))
 
-    def __call__(self, network: ProcessNetwork, data: Dataset, examples: Examples, *, physics: bool = True) -> Tensor:
-        """L of the examples, a scalar; `physics=False` leaves out the last term, as when validating."""
-        constrain = self.physics if physics else None
+    def __call__(self, network: ProcessNetwork, data: Dataset, examples: Examples, *, learning: bool = True) -> Tensor:
+        """L of the examples, a scalar; with `learning=False` - Σ log N alone, with z drawn from q(z | context)."""
+        constrain = self.physics if learning else None
         times = self._tensor(data.time_scales()[examples.cases])[:, None]
         scale = self._tensor(data.field_scales()[examples.cases])[:, None]
         where, leaf = self._tensor(examples.targets), None
@@ -68,11 +68,10 @@ class Objective:
         values = self._encoded(examples.context_values, scale)
         wanted = self._encoded(examples.target_values, scale)
         loss, z = torch.zeros((), device=self.device), None
-        posterior = network.latent(targets.detach(), wanted)
-        if posterior is not None:
-            z, prior = posterior.draw(), network.latent(points, values)
-            assert prior is not None
-            loss = posterior.divergence(prior)
+        prior = network.latent(points, values)
+        posterior = network.latent(targets.detach(), wanted) if learning else prior
+        if prior is not None and posterior is not None:
+            z, loss = posterior.draw(), posterior.divergence(prior)
         mean, deviation = network.decode(network.encode(points, values), z, targets, twice=constrain is not None)
         loss = loss - log_likelihood(wanted, mean, deviation)
         if constrain is not None and leaf is not None:

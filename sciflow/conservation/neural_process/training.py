@@ -82,12 +82,19 @@ class Recipe:
 
 
 def train_network(
-    network: ProcessNetwork, objective: Objective, recipe: Recipe, train: Dataset, valid: Dataset | None
+    network: ProcessNetwork,
+    objective: Objective,
+    recipe: Recipe,
+    train: Dataset,
+    valid: Dataset | None,
+    *,
+    dropout: bool = False,
 ) -> dict[str, Any]:
     """Train in place by Adam; the weights with the lowest validation loss are kept.
 
-    The validation loss is the bound (without physics and dropout) on fixed examples of up to 100 validation cases, at
-    25 times evenly spread over the training. Without validation cases the last weights are kept.
+    The validation loss is the negative log-likelihood of a forecast with one draw, on fixed examples of up to 100
+    validation cases, at 25 times evenly spread over the training; `dropout` says whether forecasts keep it on. Without
+    validation cases the last weights are kept.
 
     Returns:
         ``steps``, ``seconds``, ``valid`` (the lowest loss for each target, or None) and ``best_step``.
@@ -96,7 +103,7 @@ def train_network(
         InputError: the loss has become NaN or infinite.
     """
     sampler, generator = Sampler(train, recipe.sampling, recipe.points), np.random.default_rng(recipe.seed)
-    judge = None if valid is None else _Judge(objective, recipe, valid)
+    judge = None if valid is None else _Judge(objective, recipe, valid, dropout)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
     best: tuple[float, int, dict[str, Tensor]] | None = None
     step, progress, judged, begin = 0, 0.0, 0, time.perf_counter()
@@ -134,18 +141,18 @@ def train_network(
 
 @final
 class _Judge:
-    """Loss for each target on fixed examples of validation cases, with the same draws of z each time."""
+    """Loss for each target on fixed examples of validation cases, with the same random numbers each time."""
 
-    def __init__(self, objective: Objective, recipe: Recipe, valid: Dataset) -> None:
+    def __init__(self, objective: Objective, recipe: Recipe, valid: Dataset, dropout: bool) -> None:
         generator = np.random.default_rng([recipe.seed, 1])
         cases = np.unique(np.linspace(0, len(valid) - 1, _VALIDATION_CASES).astype(int))
         self._examples = Sampler(valid, recipe.sampling, recipe.points).of(cases, generator)
-        self._objective, self._valid, self._seed = objective, valid, recipe.seed
+        self._objective, self._valid, self._seed, self._dropout = objective, valid, recipe.seed, dropout
 
     @torch.no_grad()
     def __call__(self, network: ProcessNetwork) -> float:
         with seeded(self._seed, self._objective.device):
-            loss = self._objective(network.eval(), self._valid, self._examples, physics=False)
+            loss = self._objective(network.train(self._dropout), self._valid, self._examples, learning=False)
         return float(loss) / math.prod(self._examples.targets.shape[:2])
 
 
