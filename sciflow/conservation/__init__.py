@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from sciflow.conservation.correlation import residual_correlation
     from sciflow.conservation.covariance import Covariance, Dense, Diagonal, LowRank, Scaled
     from sciflow.conservation.forecast import conserve, project_forecast
+    from sciflow.conservation.nonlinear import NonlinearLaw, condition_nonlinear, nonlinear_law
     from sciflow.conservation.operator import constraints
     from sciflow.conservation.post import post_condition, truncate
+    from sciflow.conservation.sections import control_volume, section_flux
     from sciflow.conservation.smoothing import smooth
     from sciflow.conservation.update import Posterior, condition, project
 
@@ -20,8 +22,10 @@ _HOMES = {
     "correlation": ("residual_correlation",),
     "covariance": ("Covariance", "Dense", "Diagonal", "LowRank", "Scaled"),
     "forecast": ("conserve", "project_forecast"),
+    "nonlinear": ("NonlinearLaw", "condition_nonlinear", "nonlinear_law"),
     "operator": ("constraints",),
     "post": ("post_condition", "truncate"),
+    "sections": ("control_volume", "section_flux"),
     "smoothing": ("smooth",),
     "update": ("Posterior", "condition", "project"),
 }
@@ -33,17 +37,22 @@ __all__ = [
     "Dense",
     "Diagonal",
     "LowRank",
+    "NonlinearLaw",
     "Posterior",
     "Scaled",
     "combine",
     "condition",
+    "condition_nonlinear",
     "conserve",
     "constraints",
+    "control_volume",
     "joint",
+    "nonlinear_law",
     "post_condition",
     "project",
     "project_forecast",
     "residual_correlation",
+    "section_flux",
     "smooth",
     "truncate",
 ]
