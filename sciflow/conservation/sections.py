@@ -50,13 +50,12 @@ def section_flux(
     matrix = np.stack([_face(context, axis, place, whole, velocity) for place in positions], axis=2)
     names = tuple(f"flux through {axis} = {place:g}" for place in positions)
     target = np.asarray(rate, np.float64)
-    try:
-        target = np.broadcast_to(target, np.broadcast_shapes(target.shape, (1, 1, len(positions))))
-    except ValueError:
+    if target.shape and target.shape[-1] not in (1, len(positions)):
         raise InputError(
             f"The rate of {len(positions)} sections has the shape {target.shape}; give one that broadcasts to "
             f"(case, time, {len(positions)})."
-        ) from None
+        )
+    target = np.broadcast_to(target, np.broadcast_shapes(target.shape, (1, 1, len(positions))))
     return Constraint(matrix, target, noise, names)
 
 

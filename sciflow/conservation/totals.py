@@ -133,7 +133,7 @@ def _found(amount: Amount, times: np.ndarray, total: str, inflow: Any, start: np
         if not is_closed(amount.problem, amount.law):
             raise InputError(
                 f"{where} has an open boundary, and nothing says how much flows through it; declare total= or inflow= "
-                "in conservation(...), or give total= or inflow= as an array."
+                "in conservation(...), give total= or inflow= as an array, or leave the law out with laws=."
             )
         return np.broadcast_to(amount.initial(start)[:, None], times.shape)
     if start is None:

@@ -33,9 +33,7 @@ def test_update_reproduces_mean_and_variance(arrays: dict[str, np.ndarray], mass
     np.testing.assert_allclose(posterior.mean, arrays["probconserv_mean"], atol=1e-5)
     # No variance is tiny here (5e-6 at least), so that a relative bound means something everywhere.
     np.testing.assert_allclose(posterior.variance, arrays["probconserv_var"], rtol=1e-4)
-    np.testing.assert_allclose(
-        posterior.covariance.dense()[0, 4], arrays["probconserv_covariance_case0_t4"], atol=1e-7
-    )
+    np.testing.assert_allclose(posterior.covariance.dense()[0, 4], arrays["probconserv_covariance_case0_t4"], atol=1e-7)
     assert np.abs(mass.residual(posterior.mean)).max() < 1e-14
 
 
