@@ -188,6 +188,7 @@ class Part(Config):
     task: Task | None = None
     metrics: tuple[str, ...] = ()
     transfer: tuple[Transfer, ...] = ()
+    by: str | None = None
     methods: tuple[MethodEntry, ...] = ()
 
 
@@ -277,6 +278,7 @@ class Suite(Config):
                 "task": part.task or self.task,
                 "metrics": part.metrics or self.metrics,
                 "transfer": part.transfer or self.transfer,
+                "by": part.by or self.by,
                 "methods": (*self.methods, *part.methods),
             }
         )
