@@ -176,7 +176,7 @@ class Conserving(Method):
             answer = self._advance([of_step(query, window, step) for window in windows])
             frame = self._constrained(answer, at_frames(query, np.full((query.cases, 1), step)))
             alive = alive & finite_cases(frame)
-            frames.append(only(frame, alive))
+            frames.append(frame if alive.all() else only(frame, alive))
             parts = [frame.mean]
             if frame.members is not None:
                 parts = [frame.members.isel(member=number) for number in range(frame.members.sizes["member"])]
