@@ -117,14 +117,14 @@ def declared_total(total: sympy.Expr, frames: Frames) -> np.ndarray:
 
 def _evaluated(expression: sympy.Expr, values: Mapping[str, np.ndarray], what: str) -> np.ndarray:
     """An expression of symbols at arrays, by name."""
-    import sympy
+    from sciflow.problems.compile import numeric
 
     arguments = sorted(expression.free_symbols, key=lambda symbol: symbol.name)
     unknown = [symbol.name for symbol in arguments if symbol.name not in values]
     if unknown:
         raise InputError(f"The {what} needs {', '.join(unknown)}, which the data set lacks.")
     with np.errstate(all="ignore"):
-        result = sympy.lambdify(arguments, expression, "numpy")(*(values[symbol.name] for symbol in arguments))
+        result = numeric(arguments, expression)(*(values[symbol.name] for symbol in arguments))
     return np.asarray(result, np.float64)
 
 
