@@ -87,7 +87,7 @@ def condition(mean: Any, covariance: Covariance, constraint: Constraint) -> Post
 
         mean'  = mean - Sigma G^T S^-1 (G mean - b),        Sigma' = Sigma - Sigma G^T S^-1 G Sigma
 
-    (arXiv:2302.11002, section 3). Only the products Sigma G^T are formed, so time and memory grow linearly with the
+    (arXiv:2302.11002). Only the products Sigma G^T are formed, so time and memory grow linearly with the
     number of points for `Diagonal` and `LowRank`. Computed and returned in float64. Without noise the result holds
     to |G mean' - b| <= 1e-12 (|b| + sum |G| |mean'|).
 
