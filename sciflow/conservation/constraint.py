@@ -13,7 +13,6 @@ from torch import Tensor
 from sciflow.conservation.arrays import require_finite, returned, tensor
 from sciflow.core.errors import InputError
 
-
 _LONG = 4096
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sciflow.conservation import (
     Constraint,
@@ -64,6 +66,40 @@ def test_laws_hold_for_the_pooled_mean_and_for_members(
         assert result.members is not None
         whole = result.member_variance.mean("member") + result.members.var("member", ddof=1)
         xr.testing.assert_allclose(result.variance, whole, rtol=1e-12)
+
+
+@given(
+    shape=st.tuples(st.integers(2, 6), st.integers(2, 6)),
+    grid=st.sampled_from(["nodes", "cells"]),
+    rule=st.sampled_from(["trapezoid", "right", "midpoint"]),
+    periodic=st.sampled_from(["", "x", "y,x"]),
+    laws=st.sampled_from([["mass"], ["moment"], ["moment", "mass"]]),
+    members=st.sampled_from([0, 3]),
+    seed=st.integers(0, 999),
+)
+def test_laws_hold_on_every_grid(
+    shape: tuple[int, int],
+    grid: str,
+    rule: str,
+    periodic: str,
+    laws: list[str],
+    members: int,
+    seed: int,
+    small: SimpleNamespace,
+) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((2, *shape)) < 0.8
+    mask[:, -1, -1] = mask[:, -1, -2] = True
+    masked = {"mask": (("case", "y", "x"), mask), "volume_fraction": (("y", "x"), rng.uniform(0.1, 1, shape))}
+    context = small.plane_context(shape=shape, grid=grid, seed=seed, **masked).assign_attrs(periodic=periodic)
+    query, problem = small.query_of(context), small.plane_problem()
+    options = {"laws": laws, "rule": rule, "total": "initial"}
+    forecast = small.forecast_of(query, members=members, own=True, seed=seed)
+    result = conserve(forecast, query, problem=problem, **options)
+    law = constraints(problem, context, query.times, **options)
+    values = states(result.mean)
+    assert (np.abs(law.residual(values)) <= 1e-12 * law.scale(values)).all()
+    assert (values.reshape(2, 3, 2, *shape)[np.broadcast_to(~mask[:, None, None], (2, 3, 2, *shape))] == 0).all()
 
 
 def test_published_order_is_each_draw_and_then_the_pool(small: SimpleNamespace) -> None:

@@ -133,7 +133,17 @@ def test_inflow_with_a_root_at_the_start_is_integrated_to_rounding() -> None:
     """The rate t^(1/6) of a porous medium: smooth rules are off by 1e-6 there."""
     times = np.array([[0.1, 0.4, 1.0]])
     found = added(lambda t: t ** (1 / 6), np.zeros(1), times, "mass")
-    np.testing.assert_allclose(found, 6 / 7 * times ** (7 / 6), rtol=1e-12)
+    np.testing.assert_allclose(found, 6 / 7 * times ** (7 / 6), rtol=1e-11)
+    # A pole at the start, as of heat that enters a cold body.
+    np.testing.assert_allclose(added(lambda t: t**-0.5, np.zeros(1), times, "heat"), 2 * times**0.5, rtol=1e-8)
+
+
+def test_inflow_that_stops_within_a_step() -> None:
+    times = np.array([[0.5, 1.0], [0.5, 1.0]])
+    ends = np.array([[0.3], [0.7]])
+    found = added(lambda t: np.where(t < ends, 2.0, 0.0), np.zeros(2), times, "mass")
+    # The estimate of the error on which subdivision stops is rough at jumps.
+    np.testing.assert_allclose(found, 2 * np.minimum(times, ends), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
