@@ -194,9 +194,7 @@ def test_all_cases_of_a_list_without_a_number() -> None:
     assert len(recipe_cases(recipe, registry.get("cavity"))) == 25
     with pytest.raises(InputError, match="say how many"):
         generate(cavities(subset="driven", cases=None), "never.h5")
-    with pytest.raises(
-        InputError, match="'driven' of 'cavity' is drawn beside lists of 25 cases; ask for more .* not 4"
-    ):
+    with pytest.raises(InputError, match="'driven' of 'cavity' is drawn beside lists of 25 cases; ask for more"):
         generate(cavities(subset="driven+geo"), "never.h5")
 
 

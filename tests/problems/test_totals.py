@@ -1,4 +1,4 @@
-"""Totals and inflows of conservation laws: part of a declaration where they are given, refused where they do not fit."""
+"""Totals and inflows of conservation laws: part of a declaration where given, refused where they do not fit."""
 
 from __future__ import annotations
 
