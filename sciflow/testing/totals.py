@@ -25,8 +25,9 @@ _ZERO = 1e-9
 def tests(problem: Problem) -> list[Test]:
     """Names and functions of the checks, for the laws that give a total."""
     laws = [law for law in problem.conserves if law.total is not None]
-    checks = [(f"total: {law.name}", partial(_total, problem, law)) for law in laws]
-    return checks + [(f"inflow: {law.name}", partial(_inflow, problem, law)) for law in laws if law.inflow is not None]
+    checks: list[Test] = [(f"total: {law.name}", partial(_total, problem, law)) for law in laws]
+    checks += [(f"inflow: {law.name}", partial(_inflow, problem, law)) for law in laws if law.inflow is not None]
+    return checks
 
 
 def _times(problem: Problem) -> np.ndarray:
@@ -73,7 +74,7 @@ def _total(problem: Problem, law: Conservation) -> str:
 
 def _inflow(problem: Problem, law: Conservation) -> str:
     """The inflow is the rate of the total."""
-    rate = law.total.diff(problem.t) if problem.t is not None else sympy.Integer(0)
+    rate = sympy.Integer(0) if law.total is None or problem.t is None else law.total.diff(problem.t)
     for case in problem.sample(2, seed=1):
         found, expected = _known(problem, law.inflow, case.values), _known(problem, rate, case.values)
         size = float(np.abs(expected).max()) or 1.0
