@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from sciflow.conservation.covariance import Covariance, Dense, Diagonal, LowRank, Scaled
     from sciflow.conservation.ensemble import Ensemble
     from sciflow.conservation.forecast import conserve, project_forecast
+    from sciflow.conservation.nonlinear import NonlinearLaw, condition_nonlinear, nonlinear_law
     from sciflow.conservation.operator import constraints
     from sciflow.conservation.post import post_condition, truncate
+    from sciflow.conservation.sections import control_volume, section_flux
     from sciflow.conservation.smoothing import smooth
     from sciflow.conservation.stored import load_method
     from sciflow.conservation.update import Posterior, condition, project
@@ -27,8 +29,10 @@ _HOMES = {
     "covariance": ("Covariance", "Dense", "Diagonal", "LowRank", "Scaled"),
     "ensemble": ("Ensemble",),
     "forecast": ("conserve", "project_forecast"),
+    "nonlinear": ("NonlinearLaw", "condition_nonlinear", "nonlinear_law"),
     "operator": ("constraints",),
     "post": ("post_condition", "truncate"),
+    "sections": ("control_volume", "section_flux"),
     "smoothing": ("smooth",),
     "stored": ("load_method",),
     "update": ("Posterior", "condition", "project"),
@@ -44,18 +48,23 @@ __all__ = [
     "Diagonal",
     "Ensemble",
     "LowRank",
+    "NonlinearLaw",
     "Posterior",
     "Scaled",
     "combine",
     "condition",
+    "condition_nonlinear",
     "conserve",
     "constraints",
+    "control_volume",
     "joint",
     "load_method",
+    "nonlinear_law",
     "post_condition",
     "project",
     "project_forecast",
     "residual_correlation",
+    "section_flux",
     "smooth",
     "truncate",
 ]

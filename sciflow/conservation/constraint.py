@@ -13,6 +13,8 @@ from torch import Tensor
 from sciflow.conservation.arrays import require_finite, returned, tensor
 from sciflow.core.errors import InputError
 
+_LONG = 4096
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,12 @@ class Constraint:
 
 
 def products(values: Tensor, matrix: Tensor) -> Tensor:
-    """G u [..., K] of values [..., n] and rows [..., K, n]; dimensions of size 1 are not copied."""
+    """G u [..., K] of values [..., n] and rows [..., K, n]; dimensions of size 1 are not copied.
+
+    Long sums are taken in a tree: the rounding of a plain one would grow with n, to 1e-12 and more.
+    """
+    if values.shape[-1] > _LONG:
+        return torch.stack([(row * values).sum(-1) for row in matrix.unbind(-2)], dim=-1)
     return torch.einsum("...kn,...n->...k", matrix, values)
 
 

@@ -44,13 +44,14 @@ class Gain:
     rounding: float
 
     @classmethod
-    def of(cls, covariance: Covariance, constraint: Constraint) -> Gain:
-        """The gain of a constraint for errors with a covariance.
+    def of(cls, covariance: Covariance, constraint: Constraint, device: torch.device) -> Gain:
+        """The gain of a constraint for errors with a covariance, on the device where the covariance is.
 
         Raises:
-            InputError: the conditions depend on one another, see `require_rank`.
+            InputError: sizes differ, the conditions depend on one another (see `require_rank`), or the variance of a
+                condition overflows.
         """
-        matrix, target, noise = constraint.tensors()
+        matrix, target, noise = (part.to(device) for part in constraint.tensors())
         if covariance.size != constraint.size:
             raise InputError(
                 f"The constraint is on {constraint.size} values and the covariance on {covariance.size}; build both "
@@ -58,8 +59,12 @@ class Gain:
             )
         rows = covariance.rows_times(matrix)
         moments = torch.einsum("...kn,...ln->...kl", rows, matrix) + torch.diag(noise**2)
+        if not bool(torch.isfinite(moments).all()):
+            raise InputError(
+                "The variance of a conserved total is not finite; choose units in which values are smaller."
+            )
         spread = moments.diagonal(dim1=-2, dim2=-1)
-        floor = torch.zeros((), dtype=torch.float64)
+        floor = torch.zeros((), dtype=torch.float64, device=device)
         if covariance.slack:
             deviations = covariance.variances().clamp(min=0).sqrt()
             floor = covariance.slack * products(deviations, matrix.abs()) ** 2

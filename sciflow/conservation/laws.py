@@ -27,6 +27,7 @@ class LinearLaw:
     """A law whose density is sum of coefficient x field + offset; both may depend on parameters and coordinates."""
 
     law: Conservation
+    density: sympy.Expr
     coefficients: Mapping[str, sympy.Expr]
     offset: sympy.Expr
 
@@ -107,7 +108,7 @@ def linear_law(problem: Problem, law: Conservation, fields: Sequence[str]) -> Li
             "linearisation with condition_nonlinear."
         )
     offset = plain.xreplace(dict.fromkeys(unknowns.values(), sympy.Integer(0)))
-    return LinearLaw(law, {name: sympy.simplify(slope) for name, slope in slopes.items()}, offset)
+    return LinearLaw(law, density, {name: sympy.simplify(slope) for name, slope in slopes.items()}, offset)
 
 
 def without_derivatives(problem: Problem, law: Conservation) -> sympy.Expr:

@@ -108,4 +108,5 @@ def _still(query: Query, fields: tuple[str, ...], space: tuple[str, ...]) -> tup
             frames = np.asarray(frames, np.float64).reshape(query.cases, query.steps, size)
             still[-1] = solid | np.isfinite(frames)
             values[-1] = np.where(np.isfinite(frames), frames, 0.0)
-    return (np.concatenate(np.broadcast_arrays(*part), axis=-1) for part in (still, values))  # type: ignore[return-value]
+    fixed = np.concatenate(np.broadcast_arrays(*still), axis=-1)
+    return fixed, np.concatenate(np.broadcast_arrays(*values), axis=-1)

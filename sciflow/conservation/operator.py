@@ -62,18 +62,7 @@ def constraints(
         InputError: a law is unknown or not linear, the boundary is open and nothing says what flows through it, or
             shapes do not fit.
     """
-    if rule not in RULES:
-        raise InputError(f"The quadrature rule is {rule!r}.{near(str(rule), RULES)}")
-    if context.attrs.get("grid") not in GRIDS:
-        raise InputError(
-            f"The attribute 'grid' of the query's context is {context.attrs.get('grid')!r}; expected 'nodes' or "
-            "'cells'."
-        )
-    times = np.asarray(times, np.float64)
-    if times.ndim != 2 or times.shape[0] != context.sizes["case"]:
-        raise InputError(
-            f"The times must have the shape ({context.sizes['case']}, frames) of the query's cases, not {times.shape}."
-        )
+    times = checked(context, times, rule)
     fields = fields_of(context)
     chosen = linear_laws(problem, fields, laws)
     volume = volume_of(context, rule)
@@ -81,9 +70,28 @@ def constraints(
         np.broadcast_arrays(*(_row(law, context, times, fields, volume) for law in chosen)),
         axis=2,
     )
-    amounts = [Amount(law, volume, problem, context, fields) for law in chosen]
+    amounts = [Amount(law.law, law.density, law.offset, volume, problem, context) for law in chosen]
     target = np.stack(right_side(amounts, times, total=total, inflow=inflow, start=start), axis=-1)
     return Constraint(matrix, target, noise, tuple(law.name for law in chosen))
+
+
+def checked(context: xr.Dataset, times: np.ndarray, rule: str) -> np.ndarray:
+    """The times as float64 (case, T), after checks of rule, grid and shape.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    if rule not in RULES:
+        raise InputError(f"The quadrature rule is {rule!r}.{near(str(rule), RULES)}")
+    grid = context.attrs.get("grid")
+    if grid not in GRIDS:
+        raise InputError(f"The attribute 'grid' of the query's context is {grid!r}; expected 'nodes' or 'cells'.")
+    times = np.asarray(times, np.float64)
+    if times.ndim != 2 or times.shape[0] != context.sizes["case"]:
+        raise InputError(
+            f"The times must have the shape ({context.sizes['case']}, frames) of the query's cases, not {times.shape}."
+        )
+    return times
 
 
 def volume_of(context: xr.Dataset, rule: str) -> np.ndarray:
@@ -106,10 +114,14 @@ def weights(
     times: np.ndarray | None,
     fields: Sequence[str],
     volume: np.ndarray,
+    values: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Volume times coefficient of each field, [case or 1, T or 1, C, *S]; 0 for fields without one."""
+    """Volume times coefficient of each field, [case or 1, T or 1, C, *S]; 0 for fields without one.
+
+    `values` of the fields are needed where coefficients depend on them.
+    """
     parts = []
     for name in fields:
-        slope = on_grid(coefficients[name], context, times) if name in coefficients else np.zeros_like(volume)
+        slope = on_grid(coefficients[name], context, times, values) if name in coefficients else np.zeros_like(volume)
         parts.append(np.where(volume > 0, volume * slope, 0.0))
     return np.stack(np.broadcast_arrays(*parts), axis=2)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
+import sympy
 import xarray as xr
 
 from sciflow.conservation.closed import is_closed
 from sciflow.conservation.inflow import added
-from sciflow.conservation.laws import LinearLaw, on_grid
+from sciflow.conservation.laws import fields_of, on_grid
 from sciflow.core.errors import InputError, near
 from sciflow.data.schema import space_of
+from sciflow.problems.physics import Conservation
 
 if TYPE_CHECKING:
     from sciflow.problems.problem import Problem
@@ -24,27 +26,34 @@ TOTALS = ("auto", "declared", "initial")
 @final
 @dataclass(frozen=True, eq=False)
 class Amount:
-    """One law on one grid: volume [case or 1, 1, *S] of the points of a context."""
+    """How much there is of what one law conserves.
 
-    law: LinearLaw
+    Attributes:
+        law: its declaration.
+        density: the density, signals written out, and `offset`, the part of it that holds no field.
+        volume: [case or 1, 1, *S] of the points of the context.
+    """
+
+    law: Conservation
+    density: sympy.Expr
+    offset: sympy.Expr
     volume: np.ndarray
     problem: Problem
     context: xr.Dataset
-    fields: tuple[str, ...]
 
     def declared(self, times: np.ndarray) -> np.ndarray | None:
         """The closed form at (case, T), None where none is declared."""
-        total = getattr(self.law.law, "total", None)
+        total = getattr(self.law, "total", None)
         return None if total is None else self._series(total, times)
 
     def rate(self) -> Any:
         """The declared inflow as a function of times (case, T), None where none is declared."""
-        inflow = getattr(self.law.law, "inflow", None)
+        inflow = getattr(self.law, "inflow", None)
         return None if inflow is None else lambda times: self._series(inflow, times)
 
-    def offset(self, times: np.ndarray | None) -> np.ndarray:
-        """Integral of the part of the density without fields, [case or 1, T or 1]."""
-        return self._integral(on_grid(self.law.offset, self.context, times))
+    def without_fields(self, times: np.ndarray) -> np.ndarray:
+        """Integral of the offset, [case or 1, T or 1]."""
+        return self.integral(on_grid(self.offset, self.context, times))
 
     def initial(self, start: np.ndarray | None) -> np.ndarray:
         """Integral of the density over the last start frame, [case].
@@ -58,25 +67,25 @@ class Amount:
                 "declare total= in conservation(...), or give total= as an array."
             )
         times = None if start is None else np.asarray(start, np.float64)[:, None]
-        axes = ("case", *space_of(self.context))
-        found = self.offset(times)
-        for name, slope in self.law.coefficients.items():
-            frame = self.context[name].isel(time=-1).transpose(*axes).values.astype(np.float64)[:, None]
-            found = found + self._integral(on_grid(slope, self.context, times) * frame)
+        order = ("case", *space_of(self.context))
+        frames = {
+            name: self.context[name].isel(time=-1).transpose(*order).values.astype(np.float64)[:, None]
+            for name in fields_of(self.context)
+        }
+        found = self.integral(on_grid(self.density, self.context, times, frames))
         if not np.isfinite(found).all():
             case = int(np.argmin(np.isfinite(found).all(axis=1)))
             raise InputError(f"The start frame of case {case} holds NaN or infinity; repair it or leave the case out.")
         return np.broadcast_to(found[:, 0], (self.context.sizes["case"],))
 
-    def _integral(self, density: np.ndarray) -> np.ndarray:
+    def integral(self, density: np.ndarray) -> np.ndarray:
+        """Volume times density (case, T, *S), summed over points: (case, T)."""
         space = tuple(range(2, self.volume.ndim))
         with np.errstate(invalid="ignore"):
             return np.where(self.volume > 0, self.volume * density, 0.0).sum(axis=space)
 
     def _series(self, expression: Any, times: np.ndarray) -> np.ndarray:
         """An expression of time and parameters at (case, T)."""
-        import sympy
-
         driven = self.problem.drive(sympy.sympify(expression))
         values = on_grid(driven, self.context, times)
         if values.size and values.shape[2:] != (1,) * (values.ndim - 2):
@@ -107,7 +116,7 @@ def right_side(
             values = _given(total, times.shape, place, len(amounts))
         if not np.isfinite(values).all():
             raise InputError(f"The total of the law '{name}' is not finite at some time; check its declaration.")
-        found.append(values - amount.offset(times))
+        found.append(values - amount.without_fields(times))
     return found
 
 
@@ -121,10 +130,10 @@ def _found(amount: Amount, times: np.ndarray, total: str, inflow: Any, start: np
             raise InputError(f"{where} declares no total; add total= to conservation(...), or use total='initial'.")
     rate = amount.rate() if inflow is None else inflow
     if rate is None:
-        if not is_closed(amount.problem, amount.law.law):
+        if not is_closed(amount.problem, amount.law):
             raise InputError(
                 f"{where} has an open boundary, and nothing says how much flows through it; declare total= or inflow= "
-                "in conservation(...), or give total= or inflow= as an array."
+                "in conservation(...), give total= or inflow= as an array, or leave the law out with laws=."
             )
         return np.broadcast_to(amount.initial(start)[:, None], times.shape)
     if start is None:

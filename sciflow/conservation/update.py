@@ -107,7 +107,7 @@ def condition(mean: Any, covariance: Covariance, constraint: Constraint) -> Post
             "one grid."
         )
     require_finite(values, "mean")
-    gain = Gain.of(covariance, constraint)
+    gain = Gain.of(covariance, constraint, values.device)
     numpy = not isinstance(mean, Tensor)
     corrected = gain.correct(values, gain.target)
     after = Conditioned(covariance, gain)
@@ -128,5 +128,5 @@ def project(mean: Any, constraint: Constraint) -> Any:
     require_finite(values, "mean")
     exact = Constraint(constraint.matrix, constraint.target, names=constraint.names)
     ones = torch.ones(constraint.size, dtype=torch.float64, device=values.device)
-    gain = Gain.of(Diagonal(ones), exact)
+    gain = Gain.of(Diagonal(ones), exact, values.device)
     return returned(gain.correct(values, gain.target), not isinstance(mean, Tensor))
