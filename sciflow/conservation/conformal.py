@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 import xarray as xr
 
+from sciflow.conservation.asking import with_truth
 from sciflow.conservation.stored import load_wrapper, save_wrapper
 from sciflow.core import Forecast, InputError, Method, Query
 
@@ -55,15 +56,10 @@ class Conformal(Method):
             valid: cases to calibrate on; those of `train` are no use, since their errors are smaller.
             settings: for the fit of the method.
         """
-        from sciflow.data import truth
-        from sciflow.data.queries import later_frames
-
         if valid is None:
             raise InputError(f"The intervals of '{self.name}' are calibrated on validation cases; give some to fit.")
         self.method.fit(train, valid, **settings)
-        start = min(1, valid.frame_count - 1)
-        query = later_frames(valid, start)
-        return self.calibrate(query, truth(valid, [0], start, query.steps))
+        return self.calibrate(*with_truth(self.method, valid))
 
     def calibrate(self, query: Query, truth: xr.Dataset) -> Self:
         """Find the scales from validation cases, one entry of the query for each case.

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field
 
+from sciflow.conservation.asking import as_query, with_truth
 from sciflow.conservation.ensemble import Ensemble, mixture
 from sciflow.conservation.forecast_parts import (
     changed,
@@ -25,8 +26,7 @@ from sciflow.conservation.forecast_parts import (
 )
 from sciflow.conservation.stored import load_wrapper, save_wrapper
 from sciflow.core import Config, Forecast, InputError, Method, Query, validate
-from sciflow.data.queries import at_frames, later_frames
-from sciflow.data.queries import truth as frames_of
+from sciflow.data.queries import at_frames
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
@@ -112,9 +112,7 @@ class Conserving(Method):
         if self.calibrates:
             if valid is None:
                 raise InputError(f"The correlation of errors of '{self.name}' is that of validation cases; give some.")
-            start = min(1, valid.frame_count - 1)
-            query = later_frames(valid, start)
-            self.calibrate(query, frames_of(valid, [0], start, query.steps))
+            self.calibrate(*with_truth(self.method, valid))
         return self
 
     def calibrate(self, query: Query, truth: xr.Dataset) -> Self:
@@ -139,9 +137,7 @@ class Conserving(Method):
         Raises:
             InputError: see the class.
         """
-        from sciflow.baselines.base import as_query
-
-        asked = as_query(query)
+        asked = as_query(self.method, query)
         if self.options.covariance == "correlated" and self._correlation is None:
             raise InputError(
                 f"The correlation of errors of '{self.name}' is not known; call fit with validation cases."

@@ -16,6 +16,7 @@ from sciflow.conservation import Conformal, Conserving, Ensemble, load_method, r
 from sciflow.core import Forecast, InputError, Method, Query
 from sciflow.data import Dataset, from_arrays, query, truth
 from sciflow.data.volume import fluid_volume
+from sciflow.training import Surrogate
 
 CASES, FRAMES, N = 4, 52, 24
 
@@ -202,3 +203,15 @@ def test_what_cannot_be_constrained_is_said(data: Dataset) -> None:
         Conserving(Leaky()).predict(query(nameless, [0], 1, 3))
     with pytest.raises(InputError, match="start frames"):
         Conserving(Leaky(), stepwise=True).predict(query(data, [0], 0, 3))
+
+
+def test_a_network_starts_from_as_many_frames_as_it_was_trained_with(data: Dataset) -> None:
+    options: dict[str, Any] = {"width": 4, "modes": 2, "layers": 1, "steps": 2, "threads": 1, "frames_in": 2}
+    network = Surrogate("fno", loss="nll", frame_step=3, **options)
+    method = Conserving(network, covariance="correlated", stepwise=True).fit(data, data, progress=False)
+    found = method.predict(data)
+    assert found.steps == (FRAMES - 1) // 3 + 1 - 2 and found.variance is not None
+    np.testing.assert_allclose(found.mean["time"][0], 0.6)
+    assert leak(found.mean["u"], data) < 1e-7  # float32: the mass of a later start frame than the first
+    intervals = Conformal(network, level=0.5).fit(data, data, progress=False).predict(data)
+    assert intervals.steps == found.steps
