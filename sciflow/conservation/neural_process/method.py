@@ -44,7 +44,7 @@ class NeuralProcess(Baseline):
     and signals are not seen.
 
     A forecast has ``members`` and ``member_variance``, one for each draw of z (and of dropout), their mean, and as
-    ``variance`` the mean of their variances plus the spread of their means; all in float64.
+    ``variance`` the mean of their variances plus the (unbiased) spread of their means; all in float64.
     """
 
     seeded: ClassVar[bool] = True
@@ -184,7 +184,8 @@ class NeuralProcess(Baseline):
             return grid if fluid is None else np.where(fluid[:, None, None], grid, 0.0)
 
         mean = forecast_fields(laid_out(means.mean(axis=0)), query, names)
-        whole = forecast_fields(laid_out(variances.mean(axis=0) + means.var(axis=0)), query, names)
+        spread_of_means = means.var(axis=0, ddof=1) if len(means) > 1 else 0.0
+        whole = forecast_fields(laid_out(variances.mean(axis=0) + spread_of_means), query, names)
         if self._draws is None:
             return Forecast(mean, variance=whole)
         members, spread = (_with_members(laid_out(part), mean) for part in (means, variances))
