@@ -27,6 +27,8 @@ from sciflow.problems import (
     positive_power,
 )  # fmt: skip
 from sciflow.solvers import build, choose, simulate
+from sciflow.solvers.base import cell_grid
+from sciflow.solvers.volume.march import march
 
 REFERENCE = Path(__file__).parents[2] / "../shared/reference/probconserv_pme.npz"
 t, x, y = coordinates("t x y")
@@ -259,3 +261,16 @@ def test_two_dimensions_and_a_field_of_its_own() -> None:
     for name, rate in (("u", 0.3), ("v", 1.0)):
         shape = np.outer(np.sin(np.pi * data.y), np.sin(np.pi * data.x))
         assert data[name][0, -1].values == pytest.approx(np.exp(-2 * np.pi**2 * rate * 0.05) * shape, abs=3e-3)
+
+
+def test_cases_in_a_batch_are_those_one_after_the_other() -> None:
+    """As on an accelerator: the numbers of steps and stages differ between cases."""
+    problem = get("porous-medium")
+    scheme = build(problem, 32, solver="volume").scheme(cell_grid(problem, problem.sample(1), (32,)))  # type: ignore[attr-defined]
+    with jax.enable_x64():
+        case = {"values": {"m": jnp.asarray([1.0, 6.0])}, "inputs": {}}
+        alone, batched = (
+            march(scheme, together, jnp.zeros((2, 1, 32)), case, jnp.asarray([0, 0.05, 0.3]))[0]
+            for together in (False, True)
+        )
+        assert np.asarray(batched) == pytest.approx(np.asarray(alone), abs=1e-13)

@@ -11,8 +11,6 @@ import jax.numpy as jnp
 
 MOST_STEPS = 1_000_000  # between two frames
 Case = dict[str, Any]  # parameters and input fields of one case
-
-
 Rate = Callable[[jax.Array, jax.Array], jax.Array]  # time derivative from state and time
 
 
@@ -41,7 +39,7 @@ def legendre(rate: Rate, state: jax.Array, time: jax.Array, dt: jax.Array, stage
 
     With s stages (3 at least) it bears ``(s^2 + s - 2) / 4`` times the step of Euler's method.
 
-    Source: Meyer, Balsara and Aslam (2014), J. Comput. Phys. 257, 594-626, eqs. 16 to 18.
+    Source: Meyer, Balsara and Aslam (2014), J. Comput. Phys. 257, 594-626.
     """
     width = 4.0 / (stages**2 + stages - 2.0)
     first = rate(state, time)
