@@ -173,6 +173,9 @@ class Conserving(Method):
             frame = self._constrained(answer, at_frames(query, np.full((query.cases, 1), step)))
             alive = alive & finite_cases(frame)
             frames.append(frame if alive.all() else only(frame, alive))
+            if not alive.any():
+                frames += [frames[-1]] * (query.steps - len(frames))
+                break
             parts = [frame.mean]
             if frame.members is not None:
                 parts = [frame.members.isel(member=number) for number in range(frame.members.sizes["member"])]

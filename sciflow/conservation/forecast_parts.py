@@ -29,9 +29,7 @@ def only(forecast: Forecast, cases: np.ndarray) -> Forecast:
 
 def wide(data: xr.Dataset) -> xr.Dataset:
     """The same in float64, as far as it depends on time."""
-    return data.assign(
-        {name: part.astype(np.float64) for name, part in data.data_vars.items() if "time" in part.dims}
-    )  # fmt: skip
+    return data.assign({name: part.astype(np.float64) for name, part in data.data_vars.items() if "time" in part.dims})
 
 
 def finite_cases(forecast: Forecast) -> np.ndarray:
@@ -58,10 +56,15 @@ def of_cases(query: Query, cases: np.ndarray) -> Query:
 
 
 def put(forecast: Forecast, good: Forecast, cases: np.ndarray) -> Forecast:
-    """A forecast with that of some cases put in its place; parts that only one of them has are left out."""
+    """A forecast with that of some cases put in its place; the variance of others is NaN if it had none.
+
+    Other parts that only one of both forecasts has are left out.
+    """
     parts = {}
     for item in fields(Forecast):
         whole, part = getattr(forecast, item.name), getattr(good, item.name)
+        if item.name == "variance" and whole is None:
+            whole = forecast.mean * np.nan
         if whole is None or part is None:
             continue
         filled = {}

@@ -118,6 +118,8 @@ def by_markdown(results: Results) -> str:
     values = list(dict.fromkeys(table[name])) if name else [EVERY]
     text = [f"mean ± standard error over cases; in brackets the {LEVEL:.0%} interval of paired differences\n"]
     for (split, horizon, label), part in table.groupby(["split", "horizon", "label"], sort=False):
+        if label == "persistence_nmse":  # the same for all methods
+            continue
         heads = ["method", *("all cases" if value == EVERY else f"{name} = {short(float(value))}" for value in values)]
         rows = []
         for method, own in part.groupby("method", sort=False):
@@ -126,5 +128,7 @@ def by_markdown(results: Results) -> str:
             if against := next((cell["against"] for cell in cells if cell.get("against")), ""):
                 gaps = [Interval(cell["difference"], cell["low"], cell["high"]) for cell in cells]
                 rows.append([f"{method} − {against}", *map(ranged, gaps)])
-        text.append(f"### {label}, {split}, {horizon} frames\n\n{markdown_table(heads, rows)}")
+        text.append(
+            f"### {label}, {split}, {horizon} {'frame' if horizon == 1 else 'frames'}\n\n{markdown_table(heads, rows)}"
+        )
     return "\n".join(text)

@@ -133,7 +133,7 @@ def _tuned(run: PlannedRun, suite: Suite, parts: dict[str, Dataset]) -> tuple[Me
 
 def _device(method: Method) -> str:
     """Where a method computes: that of its network, else JAX's default where it is a solver, else the CPU."""
-    network = getattr(method, "network", None)
+    network = getattr(next(iter(getattr(method, "methods", ())), method), "network", None)
     if network is not None:
         return next((parameter.device.type for parameter in network.parameters()), "cpu")
     if getattr(method, "learns", True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,8 +29,14 @@ class Leaky(Method):
 
     name = "leaky"
 
-    def __init__(self, shares: tuple[float, ...] = (0.98,), spread: float | None = 0.01, blows_up: int = 10**9) -> None:
-        self.shares, self.spread, self.blows_up = shares, spread, blows_up
+    def __init__(
+        self,
+        shares: tuple[float, ...] = (0.98,),
+        spread: float | None = 0.01,
+        blows_up: float = np.inf,
+        broken: int = 1,
+    ) -> None:
+        self.shares, self.spread, self.blows_up, self.broken = shares, spread, blows_up, broken
         self.asked: list[Query] = []
 
     def fit(self, train: Dataset, valid: Dataset | None = None) -> Self:
@@ -46,7 +51,7 @@ class Leaky(Method):
         steps = np.arange(1, query.steps + 1, dtype=np.float32)[:, None]
         members = np.stack([last * np.float32(share) ** steps for share in self.shares])
         if query.times[0, -1] >= self.blows_up:
-            members[:, 1, -1, 0] = np.nan
+            members[:, self.broken, -1, 0] = np.nan
         coords = {"x": query.context["x"], "time": query.times[0]}
         mean = xr.Dataset({"u": (("case", "time", "x"), members.mean(0))}, coords, query.context.attrs)
         ripple = np.broadcast_to(1 + np.arange(N, dtype=np.float32) / N, members.shape[1:])
@@ -134,12 +139,19 @@ def test_cases_that_blow_up_are_left_alone(data: Dataset) -> None:
     broken = stepwise.mean["u"].values[1]
     assert np.isfinite(broken[:3]).all() and np.isnan(broken[3:]).all()
     assert np.isnan(at_once.mean["u"].values[1]).sum() == 1
-    lost = Conserving(Leaky(blows_up=0)).predict(replace(asked_of(data, [1, 1]), times=asked.times[:2]))
-    assert np.isnan(lost.mean["u"].values).any()
+    members = Conserving(Leaky((0.9, 1.1), blows_up=asked.times[0, 3]), stepwise=True).predict(asked)
+    assert members.variance is not None and members.members is not None
+    assert np.isnan(members.variance["u"].values).any(axis=(0, 2)).tolist() == [False] * 3 + [True] * 3
+    assert leak(members.members["u"][:, others], data.select(others)) < 1e-10
 
 
-def asked_of(data: Dataset, cases: list[int]) -> Query:
-    return query(data.select(cases), [0], 1, 6)
+@pytest.mark.parametrize("order", ["each", "pooled"])
+def test_a_rollout_whose_cases_all_blow_up_is_nan_to_its_end(data: Dataset, order: str) -> None:
+    asked = query(data.select([1]), [0], 1, 6)
+    inner = Leaky((0.9, 1.1), blows_up=asked.times[0, 3], broken=0)
+    found = Conserving(inner, order=order, stepwise=True).predict(asked)
+    assert found.steps == 6 and np.isnan(found.mean["u"].values[:, 3:]).all()
+    assert np.isfinite(found.mean["u"].values[:, :3]).all()
 
 
 def test_correlated_errors_are_those_of_validation_cases(data: Dataset) -> None:
