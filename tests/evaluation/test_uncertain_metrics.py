@@ -86,6 +86,25 @@ def test_conservation_against_the_declared_total(ramp: np.ndarray, monkeypatch: 
         value_of("conservation_error", frames)
 
 
+def test_conservation_on_a_closed_domain_is_that_of_the_start_frame(
+    ramp: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = Problem(
+        name="ring", title="Ring", fields=[U], domain=Box(x=(0, 1)), periodic=["x"], time=(0, 1),
+        evolution={U: -U.diff(X)}, initial={U: 0}, conserves=[conservation("mass", density=U, flux=[U])],
+    )  # fmt: skip
+    start = np.broadcast_to(1 + POINTS, (2, 1, N))  # mass 3/2, which the true frames have not kept
+    held = frames_of(np.broadcast_to(start, ramp.shape), ramp)
+    assert value_of("conservation_error", held) == pytest.approx((SPEED[:, None] * TIMES).mean())  # open: the truth's
+    monkeypatch.setattr("sciflow.problems.get", lambda name: ring)
+    assert value_of("conservation_error", replace(held, start=start)) == 0.0
+    assert value_of("conservation_bias", replace(frames_of(ramp, ramp), start=start)) == pytest.approx(
+        -(SPEED[:, None] * TIMES).mean()
+    )
+    mean_frames = np.broadcast_to(start[:, None], (2, 3, 1, N))  # of training cases: no start
+    assert value_of("conservation_error", replace(frames_of(ramp, ramp), start=mean_frames)) == 0.0
+
+
 def test_a_forecast_that_blows_up_conserves_nothing(ramp: np.ndarray) -> None:
     broken = ramp.copy()
     broken[:, 1, 3] = np.nan

@@ -2,20 +2,25 @@
 
 For each law that the problem declares under ``conserves``, G u is the integral of its density over the fluid (the
 trapezoidal rule on nodes, cell widths on cells) and b(t) its known value: the total that the law declares, in closed
-form, or, where it declares none or some cells hold boundary data, the integral of the true frames, which is as exact
-as they are stored (about 1e-8 of it in float32). With a declared total the truth itself does not score 0: what is left
-is the error of the quadrature.
+form; where it declares none, on a closed domain (periodic, or walls that nothing passes) the integral of the last start
+frame; else, or where some cells hold boundary data, the integral of the true frames. The truth itself need not score 0:
+what is left is the error of the quadrature, such as that of a shock on a coarse grid.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from sciflow import problems
+from sciflow.conservation.closed import is_closed
 from sciflow.evaluation.measures.base import Frames, Metric, ratio
 from sciflow.evaluation.measures.physics import declared_total, density_values, integral, measurable_laws
+
+if TYPE_CHECKING:
+    from sciflow.problems.physics import Conservation
 
 
 class _OfLaws(Metric):
@@ -38,11 +43,7 @@ class _OfLaws(Metric):
     def terms(self, frames: Frames) -> np.ndarray:
         found = []
         for law in measurable_laws(frames, self.name):
-            total = getattr(law, "total", None)
-            if total is None or frames.known is not None:
-                due = integral(law.density, frames, frames.truth)
-            else:
-                due = declared_total(total, frames)
+            due = _due(law, frames)
             density = density_values(law.density, frames, frames.prediction)
             gap = frames.integrate(density[:, :, None])[:, :, 0] - due
             size = np.abs(due) + frames.integrate(np.abs(density)[:, :, None])[:, :, 0]
@@ -52,6 +53,18 @@ class _OfLaws(Metric):
     @abstractmethod
     def of_frames(self, gap: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Terms [B, T, K] of one law from G u - b and |b| + sum(w |density|), both [B, T]."""
+
+
+def _due(law: Conservation, frames: Frames) -> np.ndarray:
+    """b(t) of a law, [B, T]."""
+    if frames.known is None:
+        if law.total is not None:
+            return declared_total(law.total, frames)
+        started = frames.start.ndim < frames.truth.ndim  # else it is a mean of training cases
+        if started and is_closed(problems.get(frames.problem), law):
+            held = np.broadcast_to(frames.start[:, None], frames.truth.shape)
+            return integral(law.density, frames, held)
+    return integral(law.density, frames, frames.truth)
 
 
 @final
