@@ -68,7 +68,8 @@ def predict(
     """Roll a trained model out from the first frames of the test cases over all later ones.
 
     With --conserve a model that gives a variance is corrected where it is unsure; for others say --set hard=true. With
-    --set stepwise=true every frame is corrected before the next is forecast.
+    --set stepwise=true every frame is corrected before the next is forecast. A variance is in the file's group
+    "variance".
     """
     from sciflow.conservation import Conserving, load_method
     from sciflow.core.files import atomic_path
@@ -88,6 +89,8 @@ def predict(
     forecast = method.predict(dataset)
     with atomic_path(out) as temporary:
         forecast.mean.to_netcdf(temporary, engine="h5netcdf")
+        if forecast.variance is not None:
+            forecast.variance.to_netcdf(temporary, mode="a", group="variance", engine="h5netcdf")
     if picture is not None:
         from sciflow import plot
 

@@ -83,6 +83,8 @@ def test_a_forecast_that_keeps_its_mass(sciflow, tmp_path: Path) -> None:
             assert found["u"].sizes["time"] == 3
             mass = found["u"].values.astype(float).mean(axis=-1)
             leaks.append(np.abs(mass - u[4:, :1].mean(axis=-1)).max())
+        with xr.open_dataset(out, engine="h5netcdf", group="variance") as variance:
+            assert variance["u"].shape == (2, 3, 16) and float(variance["u"].min()) >= 0
     assert max(leaks[1:]) < 1e-6 < leaks[0]  # the mass of the start frame is stored in float32
     for options, message in ((["--set", "noise=1"], "--conserve"), (["--conserve", "--set", "nois=1"], "noise")):
         answer = sciflow(*command, *options)
