@@ -9,7 +9,6 @@ from pydantic import Field
 
 from sciflow.core.config import Config, validate
 from sciflow.pinn.networks import Kind
-from sciflow.pinn.points import Sampling
 from sciflow.pinn.weights import Balance
 
 
@@ -45,7 +44,6 @@ class Settings(Config):
         hard: conditions by construction where they can be.
         mirrors: symmetries of the case by construction too (see `sciflow.pinn.mirrors`); not without `hard`.
         points: collocation points; `boundary_points` for each condition that is left to the loss.
-        sampling: how they are spread.
         resample: steps after which new points are drawn; 0 keeps them.
         adaptive: new points where the residual is large.
         condition_weight: of the terms of conditions in the loss; the equations have 1.
@@ -66,7 +64,6 @@ class Settings(Config):
     mirrors: bool = True
     points: int = Field(default=2000, ge=16)
     boundary_points: int = Field(default=200, ge=4)
-    sampling: Sampling = "sobol"
     resample: int = Field(default=250, ge=0)
     adaptive: bool = True
     condition_weight: float = Field(default=1.0, gt=0)
