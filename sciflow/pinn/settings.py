@@ -9,7 +9,6 @@ from pydantic import Field
 
 from sciflow.core.config import Config, validate
 from sciflow.pinn.networks import Kind
-from sciflow.pinn.weights import Balance
 
 
 class Phase(Config):
@@ -50,7 +49,6 @@ class Settings(Config):
         phases: optimisers, one after the other.
         causal: tolerance of causal weights, which let early times be learnt before late ones; see
             `sciflow.pinn.causal`.
-        balance: of the terms of the loss (see `sciflow.pinn.weights`).
         seconds: for all of them, compilation not counted.
         target: a loss that is low enough to stop at.
         precision: ``"float64"`` for the dense quasi-Newton methods; ``"float32"`` suffices for Adam.
@@ -68,7 +66,6 @@ class Settings(Config):
     adaptive: bool = True
     condition_weight: float = Field(default=1.0, gt=0)
     causal: float | None = Field(default=None, gt=0)
-    balance: Balance = "fixed"
     phases: tuple[Phase, ...] = (
         Phase(method="adam", steps=1000),
         Phase(method="broyden", steps=100000),

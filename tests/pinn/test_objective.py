@@ -112,6 +112,28 @@ def test_sizes_are_norms_over_the_rows_in_the_order_of_the_blocks() -> None:
     np.testing.assert_allclose(found.ravel(), expected, rtol=1e-14)
 
 
+def test_weights_of_points_scale_the_loss_its_gradient_and_its_normal_equations() -> None:
+    term = Term("tanh", lambda w, block: jnp.tanh(w[:, None] * block["x"]))
+    rng = np.random.default_rng(1)
+    x, weight = rng.normal(size=12), rng.uniform(size=12)
+    batch = in_blocks({"x": x, "weight": weight}, [1.0, 3.0], jnp.float64, size=4)
+    objective, flat = Objective([term], lambda flat: flat), jnp.asarray([0.4, -0.7])
+
+    def loss(w: jax.Array) -> jax.Array:
+        return jnp.mean(weight * (jnp.tanh(w[0] * x) ** 2 + 3 * jnp.tanh(w[1] * x) ** 2))
+
+    value, gradient = objective.value_and_grad(flat, [batch])
+    np.testing.assert_allclose(value, loss(flat), rtol=1e-12)
+    np.testing.assert_allclose(gradient, jax.grad(loss)(flat), rtol=1e-12)
+    value, right, left = objective.normal_equations(flat, [batch])
+    np.testing.assert_allclose(value, loss(flat), rtol=1e-12)
+    np.testing.assert_allclose(2 * right, jax.grad(loss)(flat), rtol=1e-12)
+    slopes = np.stack([x / np.cosh(0.4 * x) ** 2, x / np.cosh(0.7 * x) ** 2])
+    np.testing.assert_allclose(np.diag(left), [1, 3] * (weight * slopes**2).mean(axis=1), rtol=1e-12)
+    plain = in_blocks({"x": x}, [1.0, 3.0], jnp.float64, size=4)
+    np.testing.assert_array_equal(objective.sizes(flat, 0, plain.blocks), objective.sizes(flat, 0, batch.blocks))
+
+
 def test_blocks_keep_the_order_of_the_points() -> None:
     arrays = {"points": np.arange(22.0).reshape(2, 11), "data": np.arange(11.0)}
     batch = in_blocks(arrays, [1.0], jnp.float32, 5)
