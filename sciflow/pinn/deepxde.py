@@ -81,8 +81,8 @@ def _require_supported(settings: Settings) -> None:
             raise InputError(f"'{phase.method}' of the engine 'deepxde' has no option '{unknown[0]}'.{hint}")
     if settings.network != "mlp":
         raise InputError(f"The engine 'deepxde' has the network 'mlp', not '{settings.network}'; use the engine 'jax'.")
-    if settings.causal is not None or settings.balance != "fixed":
-        raise InputError("The engine 'deepxde' takes no causal or balanced weights; use the engine 'jax'.")
+    if settings.causal is not None:
+        raise InputError("The engine 'deepxde' takes no causal weights; use the engine 'jax'.")
     if settings.hard:
         raise InputError(
             "The engine 'deepxde' leaves initial and boundary conditions to the loss; set hard=False, or use the "

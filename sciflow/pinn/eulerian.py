@@ -132,9 +132,9 @@ class Eulerian:
         """Points of every term."""
         problem, case, count = self.model.problem, self.model.case, self.settings.points
         if sizes is None:
-            points = collocation(problem, case, self.time, count, rng, self.settings.sampling)
+            points = collocation(problem, case, self.time, count, rng)
         else:
-            many = collocation(problem, case, self.time, CANDIDATES * count, rng, self.settings.sampling)
+            many = collocation(problem, case, self.time, CANDIDATES * count, rng)
             blocks = in_blocks(self._arrays(many, self.model.orders), [1.0], self.dtype).blocks
             points = followed(blocks, sizes, count, rng)
         arrays = self._arrays(points, self.model.orders)

@@ -142,9 +142,9 @@ class Particles:
         problem, count = self.transport.problem, self.settings.points
         rows = [1.0] * (len(problem.axes) + len(problem.evolution))
         if sizes is None:
-            points = collocation(problem, self.case, self.time, count, rng, self.settings.sampling)
+            points = collocation(problem, self.case, self.time, count, rng)
         else:
-            many = collocation(problem, self.case, self.time, CANDIDATES * count, rng, self.settings.sampling)
+            many = collocation(problem, self.case, self.time, CANDIDATES * count, rng)
             points = followed(in_blocks({"points": many}, [1.0], self.dtype).blocks, sizes, count, rng)
         return [in_blocks({"points": points}, rows, self.dtype)]
 

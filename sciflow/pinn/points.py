@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import qmc
 
-from sciflow.core.errors import InputError, near
+from sciflow.core.errors import InputError
 
 if TYPE_CHECKING:
     from sciflow.problems import Case, Problem
 
-Sampling = Literal["sobol", "latin", "uniform", "grid"]
 Interval = tuple[float, float]
 CANDIDATES = 4  # times as many as are kept, where points follow the residual
 
 
 def collocation(
-    problem: Problem, case: Case, time: Interval | None, count: int, rng: np.random.Generator, kind: Sampling = "sobol"
+    problem: Problem, case: Case, time: Interval | None, count: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Points (D, count) of time and space, inside the domain.
-
-    Args:
-        kind: ``"sobol"`` (scrambled) and ``"latin"`` (hypercube) spread evenly at random, ``"uniform"`` is independent,
-            ``"grid"`` a tensor grid of about as many points in the domain's box, cell centres, the same each time.
+    """Points (D, count) of time and space, inside the domain, spread evenly at random.
 
     Raises:
-        InputError: the kind is unknown, or the domain is empty.
+        InputError: the domain is empty.
     """
-    if kind not in get_args(Sampling):
-        raise InputError(f"There is no sampling {kind!r}.{near(kind, get_args(Sampling))}")
     bounds = problem.bounds(case.parameters)
     ends = ([time] if time is not None else []) + [bounds[axis] for axis in problem.axes]
     low, high = np.array(ends).T
@@ -39,29 +32,18 @@ def collocation(
     found: list[np.ndarray] = []
     total = 0
     for _ in range(64):
-        unit = unit_points(kind, count, len(ends), rng)
-        points = low + (high - low) * unit
+        points = low + (high - low) * unit_points(count, len(ends), rng)
         inside = problem.domain.inside(points[:, -len(problem.axes) :], values)
         found.append(points[inside])
         total += len(found[-1])
-        if kind == "grid" and total:
-            return found[0].T
         if total >= count:
             return np.concatenate(found)[:count].T
     raise InputError(f"The domain of '{problem.name}' is almost empty in its box; no collocation points fit in.")
 
 
-def unit_points(kind: Sampling, count: int, dims: int, rng: np.random.Generator) -> np.ndarray:
-    """Points (count, dims) of the unit cube; about as many for a grid."""
-    if kind == "uniform":
-        return rng.random((count, dims))
-    if kind == "latin":
-        return qmc.LatinHypercube(dims, rng=rng).random(count)
-    if kind == "sobol":
-        return qmc.Sobol(dims, rng=rng).random_base2(int(np.ceil(np.log2(count))))[:count]
-    sides = max(1, round(count ** (1 / dims)))
-    axes = [(np.arange(sides) + 0.5) / sides] * dims
-    return np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")], axis=1)
+def unit_points(count: int, dims: int, rng: np.random.Generator) -> np.ndarray:
+    """The first points (count, dims) of a scrambled Sobol sequence in the unit cube."""
+    return qmc.Sobol(dims, rng=rng).random_base2(int(np.ceil(np.log2(count))))[:count]
 
 
 def boundary(

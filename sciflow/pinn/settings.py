@@ -9,8 +9,6 @@ from pydantic import Field
 
 from sciflow.core.config import Config, validate
 from sciflow.pinn.networks import Kind
-from sciflow.pinn.points import Sampling
-from sciflow.pinn.weights import Balance
 
 
 class Phase(Config):
@@ -45,14 +43,12 @@ class Settings(Config):
         hard: conditions by construction where they can be.
         mirrors: symmetries of the case by construction too (see `sciflow.pinn.mirrors`); not without `hard`.
         points: collocation points; `boundary_points` for each condition that is left to the loss.
-        sampling: how they are spread.
         resample: steps after which new points are drawn; 0 keeps them.
         adaptive: new points where the residual is large.
         condition_weight: of the terms of conditions in the loss; the equations have 1.
         phases: optimisers, one after the other.
         causal: tolerance of causal weights, which let early times be learnt before late ones; see
             `sciflow.pinn.causal`.
-        balance: of the terms of the loss (see `sciflow.pinn.weights`).
         seconds: for all of them, compilation not counted.
         target: a loss that is low enough to stop at.
         precision: ``"float64"`` for the dense quasi-Newton methods; ``"float32"`` suffices for Adam.
@@ -66,12 +62,10 @@ class Settings(Config):
     mirrors: bool = True
     points: int = Field(default=2000, ge=16)
     boundary_points: int = Field(default=200, ge=4)
-    sampling: Sampling = "sobol"
     resample: int = Field(default=250, ge=0)
     adaptive: bool = True
     condition_weight: float = Field(default=1.0, gt=0)
     causal: float | None = Field(default=None, gt=0)
-    balance: Balance = "fixed"
     phases: tuple[Phase, ...] = (
         Phase(method="adam", steps=1000),
         Phase(method="broyden", steps=100000),

@@ -19,7 +19,6 @@ from sciflow.pinn.compiled import Compiled
 from sciflow.pinn.objective import Batch, Objective, Term
 from sciflow.pinn.optimise import build
 from sciflow.pinn.settings import Phase, Settings
-from sciflow.pinn.weights import balance, weighted
 
 CONVERGED, STALLED = 1e-6, 1e-4  # of the first loss
 
@@ -57,7 +56,7 @@ class Trained:
     """Weights and how they came about.
 
     Attributes:
-        history: its losses are those of the optimiser, which weights change; the last one is plain.
+        history: its losses are those of the optimiser, which causal weights change; the last one is plain.
         reasons: why each phase ended.
         count: trainable numbers.
         converged: whether the plain loss fell to 1e-6 of the first one or to the target, or to 1e-4 where nothing lower
@@ -132,10 +131,9 @@ class Trainer:
         limit = settings.seconds if seconds is None else seconds
         rng = np.random.default_rng(settings.seed)
         flat = ravel_pytree(self._begun if start is None else start)[0]
-        drawn, multipliers = system.draw(rng, None), None
-        changing = settings.causal is not None or settings.balance != "fixed"
-        plain_first = float(self._plain(flat, tuple(drawn))) if changing else None
-        batches, multipliers = self._weighed(system, flat, drawn, multipliers)
+        drawn, causal = system.draw(rng, None), settings.causal is not None
+        plain_first = float(self._plain(flat, tuple(drawn))) if causal else None
+        batches = self._weighed(system, flat, drawn)
         history: list[Record] = []
         reasons: list[str] = []
         held = cache(lambda: tuple(system.draw(np.random.default_rng([settings.seed, 2]), None)))
@@ -163,13 +161,13 @@ class Trainer:
                 if settings.resample and done % settings.resample == 0:
                     best.see(flat)
                     drawn = system.draw(rng, partial(_sizes, self._sizes, flat) if settings.adaptive else None)
-                batches, multipliers = self._weighed(system, flat, drawn, multipliers)
+                batches = self._weighed(system, flat, drawn)
             reasons.append(f"{phase.method}: {reason} after {done} steps")
             if _over(limit, spent) or _reached(settings, history):
                 break
         ended = flat
         flat = best.last(ended)
-        if (changing or flat is not ended) and history:
+        if (causal or flat is not ended) and history:
             # What ends the history is the plain loss: weighted ones fall where weights do.
             plain = float(self._plain(flat, tuple(drawn)))
             history.append(replace(history[-1], loss=plain))
@@ -183,21 +181,15 @@ class Trainer:
             has_converged(history, reasons, plain_first),
         )
 
-    def _weighed(
-        self, system: System, flat: jax.Array, batches: Sequence[Batch], multipliers: list[float] | None
-    ) -> tuple[Sequence[Batch], list[float] | None]:
-        """The batches with causal weights of the first term's points, and with the terms balanced."""
-        settings = self.settings
-        if settings.causal is not None and system.time is not None:
-            blocks = batches[0].blocks
-            times, squares = np.asarray(blocks["points"])[:, 0], _sizes(self._sizes, flat, blocks) ** 2
-            weights = causal_weights(times.ravel(), squares.ravel(), system.time, tolerance=settings.causal)
-            held = jnp.asarray(weights.reshape(times.shape), flat.dtype)
-            batches = [replace(batches[0], blocks={**blocks, "weight": held}), *batches[1:]]
-        if settings.balance != "fixed":
-            multipliers = balance(settings.balance, self.objective, flat, batches, multipliers)
-            batches = weighted(batches, multipliers)
-        return batches, multipliers
+    def _weighed(self, system: System, flat: jax.Array, batches: Sequence[Batch]) -> Sequence[Batch]:
+        """The batches, with causal weights of the first term's points where they are asked for."""
+        if self.settings.causal is None or system.time is None:
+            return batches
+        blocks = batches[0].blocks
+        times, squares = np.asarray(blocks["points"])[:, 0], _sizes(self._sizes, flat, blocks) ** 2
+        weights = causal_weights(times.ravel(), squares.ravel(), system.time, tolerance=self.settings.causal)
+        held = jnp.asarray(weights.reshape(times.shape), flat.dtype)
+        return [replace(batches[0], blocks={**blocks, "weight": held}), *batches[1:]]
 
     def _ended(
         self, phase: Phase, stopped: str | None, loss: float, spent: float, begun: float, limit: float | None

@@ -152,13 +152,10 @@ class Decomposed:
         """Points of each subdomain, which share the settings' number, and of each interface."""
         each = max(64, self.settings.points // len(self.boxes))
         rows = len(self.problem.equations)
-        batches = [
-            in_blocks({"points": _inside(box, each, rng, self.settings.sampling)}, [1.0] * rows, self.dtype)
-            for box in self.boxes
-        ]
+        batches = [in_blocks({"points": _inside(box, each, rng)}, [1.0] * rows, self.dtype) for box in self.boxes]
         count = self.settings.boundary_points
         for face in self.interfaces:
-            points = _inside(self.boxes[face.first], count, rng, self.settings.sampling)
+            points = _inside(self.boxes[face.first], count, rng)
             others = points.copy()
             points[face.axis], others[face.axis] = face.place, face.other
             weights = [self.settings.condition_weight] * (rows + len(self.problem.fields))
@@ -191,9 +188,9 @@ class Decomposed:
         return evaluate
 
 
-def _inside(box: Bounds, count: int, rng: np.random.Generator, kind: Any) -> np.ndarray:
+def _inside(box: Bounds, count: int, rng: np.random.Generator) -> np.ndarray:
     low, high = np.array(box).T
-    return (low + (high - low) * unit_points(kind, count, len(box), rng)).T
+    return (low + (high - low) * unit_points(count, len(box), rng)).T
 
 
 def _interfaces(

@@ -45,13 +45,13 @@ def test_checked(site: Path) -> None:
 
 def test_generated_trained_and_benchmarked(site: Path, tmp_path: Path) -> None:
     data = tmp_path / "kawahara.h5"
-    sets = ["cases=8", "resolution=64", "times.frames=11"]
+    sets = ["cases=8", "resolution=64", "times.frames=11", "options.dt=0.005"]
     sciflow(site, "data", "generate", "kawahara", "--out", data, *(p for s in sets for p in ("--set", s)))
     suite = tmp_path / "suite.yaml"
     suite.write_text(
         f"name: kawahara\ndata: {{path: {data}}}\ntask: {{horizons: [{{steps: 1}}]}}\n"
         "methods:\n  - {method: persistence}\n"
-        "  - {method: fno, config: {width: 16, modes: 12}, training: {steps: 150, batch_size: 16}}\n"
+        "  - {method: fno, config: {width: 16, modes: 12}, training: {steps: 100, batch_size: 16}}\n"
     )
     sciflow(site, "bench", "run", suite, "--out", tmp_path / "out")
     import pandas as pd

@@ -159,13 +159,13 @@ def test_systems_and_second_order_in_time() -> None:
 
 
 def test_mass_is_conserved_to_round_off() -> None:
-    for name, field, resolved in (
-        ("burgers", "u", {"nu": 0.05}),
-        ("kdv", "u", {}),
-        ("navier-stokes-2d", "w", {"nu": 0.01}),
+    for name, field, points, resolved in (
+        ("burgers", "u", 64, {"nu": 0.05}),
+        ("kdv", "u", 128, {}),
+        ("navier-stokes-2d", "w", 64, {"nu": 0.01}),
     ):
         times = np.linspace(0, 0.1, 5)
-        solution = simulate(name, cases=2, resolution=128, times=times, seed=3, options={"tolerance": 1e-4}, **resolved)
+        solution = simulate(name, cases=2, resolution=points, times=times, seed=3, options={"dt": 2.5e-3}, **resolved)
         total = solution[field].mean([dim for dim in solution[field].dims if dim in "xyz"])
         assert np.abs(total - total.isel(time=0)).max() < 1e-12 * np.abs(solution[field]).max()
 

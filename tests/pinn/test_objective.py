@@ -64,12 +64,13 @@ def _residuals(flat: jax.Array, counts: tuple[int, int]) -> jax.Array:
 
 
 FLAT = np.random.default_rng(9).normal(size=P)
+VALUE = jax.jit(_objective().value_and_grad)
 
 
 @pytest.mark.parametrize("size", [4, 10, 30, 512])
 def test_value_and_gradient_whatever_the_blocks(size: int) -> None:
     counts, flat = (30, 8), jnp.asarray(FLAT)
-    value, gradient = _objective().value_and_grad(flat, _batches(counts, size))
+    value, gradient = VALUE(flat, _batches(counts, size))
 
     def plain(vector: jax.Array) -> jax.Array:
         return jnp.sum(_residuals(vector, counts) ** 2)
@@ -85,21 +86,21 @@ def test_value_and_gradient_whatever_the_blocks(size: int) -> None:
             side = _residuals(vector, (30, 8))[60:]
             return jnp.sum(jnp.array([[1.0], [0.3]]) * rows**2) / 24 + jnp.sum(side**2)
 
-    assert float(value) == pytest.approx(float(plain(flat)), rel=1e-14)
-    np.testing.assert_allclose(gradient, jax.grad(plain)(flat), rtol=0, atol=1e-13 * np.abs(gradient).max())
-    assert float(_objective().loss(flat, _batches((30, 8), size))) == float(value)
+    wanted, slope = jax.jit(jax.value_and_grad(plain))(flat)
+    assert float(value) == pytest.approx(float(wanted), rel=1e-14)
+    np.testing.assert_allclose(gradient, slope, rtol=0, atol=1e-13 * np.abs(gradient).max())
 
 
 @pytest.mark.parametrize("size", [10, 512])
 def test_normal_equations_are_those_of_the_dense_jacobian(size: int) -> None:
     counts, flat = (30, 8), jnp.asarray(FLAT)
-    value, right, left = _objective().normal_equations(flat, _batches(counts, size))
-    residual, jacobian = _residuals(flat, counts), jax.jacrev(lambda v: _residuals(v, counts))(flat)
+    value, right, left = jax.jit(_objective().normal_equations)(flat, _batches(counts, size))
+    residual, jacobian = jax.jit(lambda v: (_residuals(v, counts), jax.jacrev(_residuals)(v, counts)))(flat)
     assert jacobian.shape == (68, P)
     assert float(value) == pytest.approx(float(residual @ residual), rel=1e-14)
     np.testing.assert_allclose(right, jacobian.T @ residual, rtol=0, atol=1e-13 * np.abs(right).max())
     np.testing.assert_allclose(left, jacobian.T @ jacobian, rtol=0, atol=1e-13 * np.abs(left).max())
-    gradient = _objective().value_and_grad(flat, _batches(counts, size))[1]
+    gradient = VALUE(flat, _batches(counts, size))[1]
     np.testing.assert_allclose(2 * right, gradient, rtol=0, atol=1e-13 * np.abs(gradient).max())
 
 
@@ -110,6 +111,29 @@ def test_sizes_are_norms_over_the_rows_in_the_order_of_the_blocks() -> None:
     expected = jnp.linalg.norm(_equations(_unravel(jnp.asarray(FLAT)), arrays), axis=0)
     assert found.shape == (3, 10)
     np.testing.assert_allclose(found.ravel(), expected, rtol=1e-14)
+
+
+def test_weights_of_points_scale_the_loss_its_gradient_and_its_normal_equations() -> None:
+    term = Term("tanh", lambda w, block: jnp.tanh(w[:, None] * block["x"]))
+    rng = np.random.default_rng(1)
+    x, weight = rng.normal(size=12), rng.uniform(size=12)
+    batch = in_blocks({"x": x, "weight": weight}, [1.0, 3.0], jnp.float64, size=4)
+    objective, flat = Objective([term], lambda flat: flat), jnp.asarray([0.4, -0.7])
+
+    def loss(w: jax.Array) -> jax.Array:
+        return jnp.mean(weight * (jnp.tanh(w[0] * x) ** 2 + 3 * jnp.tanh(w[1] * x) ** 2))
+
+    value, gradient = jax.jit(objective.value_and_grad)(flat, [batch])
+    wanted, slope = jax.jit(jax.value_and_grad(loss))(flat)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-12)
+    value, right, left = jax.jit(objective.normal_equations)(flat, [batch])
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    np.testing.assert_allclose(2 * right, slope, rtol=1e-12)
+    slopes = np.stack([x / np.cosh(0.4 * x) ** 2, x / np.cosh(0.7 * x) ** 2])
+    np.testing.assert_allclose(np.diag(left), [1, 3] * (weight * slopes**2).mean(axis=1), rtol=1e-12)
+    plain = in_blocks({"x": x}, [1.0, 3.0], jnp.float64, size=4)
+    np.testing.assert_array_equal(objective.sizes(flat, 0, plain.blocks), objective.sizes(flat, 0, batch.blocks))
 
 
 def test_blocks_keep_the_order_of_the_points() -> None:

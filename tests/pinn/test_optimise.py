@@ -17,8 +17,6 @@ from sciflow.pinn.optimise.descent import Pair
 from sciflow.pinn.optimise.lbfgs import Limited
 from sciflow.pinn.optimise.search import search
 
-QUASI_NEWTON = [("broyden", {}), ("broyden", {"update": "bfgs"}), ("lbfgs", {})]
-
 
 @pytest.fixture(autouse=True)
 def _double() -> Iterator[None]:
@@ -76,13 +74,13 @@ def _broyden(h_inverse: np.ndarray, s: np.ndarray, y: np.ndarray, hessian: np.nd
     return (h_inverse - np.outer(hy, hy) / (y @ hy) + phi * np.outer(v, v)) / tau + np.outer(s, s) / ys, theta
 
 
-@pytest.mark.parametrize("name,options", QUASI_NEWTON)
-def test_a_quadratic_is_minimised_in_about_as_many_steps_as_it_has_weights(name: str, options: dict) -> None:
+@pytest.mark.parametrize("name", ["broyden", "lbfgs"])
+def test_a_quadratic_is_minimised_in_about_as_many_steps_as_it_has_weights(name: str) -> None:
     rng = np.random.default_rng(0)
     matrix, target = rng.normal(size=(40, 12)), rng.normal(size=40)
     exact = np.linalg.lstsq(matrix, target, rcond=None)[0]
     objective, batches = _least_squares(matrix, target)
-    method = build(name, objective, 60, options)
+    method = build(name, objective, 60, {})
     flat, state, losses, reason = method.advance(jnp.zeros(12), method.init(jnp.zeros(12)), batches, 20)
     assert np.abs(flat - exact).max() < 1e-6
     assert losses[-1] - np.mean((matrix @ exact - target) ** 2) < 1e-13
@@ -135,9 +133,8 @@ def test_levenberg_marquardt_raises_a_damping_of_zero_where_it_fails() -> None:
     assert abs(flat[0]) < 1e-12  # from 3 the undamped step leads to -9.5
 
 
-@pytest.mark.parametrize("update", ["broyden", "bfgs"])
 @pytest.mark.parametrize("size", [1, 2, 30])
-def test_updates_meet_the_secant_equation_and_stay_positive(update: str, size: int) -> None:
+def test_updates_meet_the_secant_equation_and_stay_positive(size: int) -> None:
     rng = np.random.default_rng(size)
     for _ in range(10):
         inverse, true = _positive(rng, size, 2), _positive(rng, size, 2)
@@ -145,7 +142,7 @@ def test_updates_meet_the_secant_equation_and_stay_positive(update: str, size: i
         length = rng.uniform(0.1, 2)
         s = -length * inverse @ gradient
         pair = Pair(*map(jnp.asarray, (s, true @ s, gradient, length)))
-        found = np.asarray(Dense(update).updated(jnp.asarray(inverse), pair))
+        found = np.asarray(Dense().updated(jnp.asarray(inverse), pair))
         np.testing.assert_allclose(found @ pair.y, s, rtol=1e-7, atol=1e-7 * np.abs(s).max())
         np.testing.assert_allclose(found, found.T, atol=1e-9 * np.abs(found).max())
         assert np.linalg.eigvalsh(found).min() > 0
@@ -163,11 +160,6 @@ def test_self_scaled_updates_are_those_of_the_paper() -> None:
         expected, theta = _broyden(inverse, s, y, np.linalg.inv(inverse))
         np.testing.assert_allclose(Dense().updated(jnp.asarray(inverse), pair), expected, rtol=1e-8, atol=1e-8)
         thetas.append(theta)
-
-        tau = min(1, s @ y / (s @ np.linalg.solve(inverse, s)))
-        shift = np.eye(6) - np.outer(s, y) / (s @ y)
-        expected = shift @ (inverse / tau) @ shift.T + np.outer(s, s) / (s @ y)
-        np.testing.assert_allclose(Dense("bfgs").updated(jnp.asarray(inverse), pair), expected, rtol=1e-8, atol=1e-8)
     assert min(thetas) < 0 < max(thetas)  # both cases of tau
 
 
@@ -307,8 +299,8 @@ def test_bad_optimisers_and_options() -> None:
         build("lbfgs", objective, 10, {"memory": 5})
     with pytest.raises(InputError, match="history=0"):
         build("lbfgs", objective, 10, {"history": 0})
-    with pytest.raises(InputError, match="no quasi-Newton update 'dfp'"):
-        build("broyden", objective, 10, {"update": "dfp"})
+    with pytest.raises(InputError, match="'broyden' does not take these options.*update"):
+        build("broyden", objective, 10, {"update": "bfgs"})
     with pytest.raises(InputError, match="every >= 1"):
         build("soap", objective, 10, {"every": 0})
 

@@ -1,4 +1,4 @@
-"""Collocation points: inside domains with cut-outs, even or random as asked for, on sides with outward normals."""
+"""Collocation points: inside domains with cut-outs, evenly spread, on sides with outward normals."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def _case(**parameters: float) -> Case:
     return Case(0, 0, {"r": 0.3, **parameters})
 
 
-@pytest.mark.parametrize("kind", ["sobol", "latin", "uniform"])
-def test_random_points_fill_the_domain_and_spare_the_hole(kind: Any) -> None:
-    points = collocation(_problem(), _case(r=0.5), TIME, 3000, np.random.default_rng(0), kind)
+def test_points_fill_the_domain_and_spare_the_hole() -> None:
+    points = collocation(_problem(), _case(r=0.5), TIME, 3000, np.random.default_rng(0))
     assert points.shape == (3, 3000)
     low, high = np.array([TIME, (-1, 3), (0, 2)]).T
     assert np.all((low < points.T) & (high > points.T))
@@ -42,30 +41,13 @@ def test_random_points_fill_the_domain_and_spare_the_hole(kind: Any) -> None:
     assert near.mean() == pytest.approx(np.pi * (0.8**2 - 0.5**2) / (8 - np.pi * 0.25), rel=0.1)
 
 
-def test_even_samplings_are_even() -> None:
-    problem, rng = _problem(dims=1), np.random.default_rng(1)
-    for kind, strata in (("latin", 512), ("sobol", 512)):
-        points = collocation(problem, Case(0, 0), TIME, 512, rng, kind)  # type: ignore[arg-type]
-        for row, (low, high) in zip(points, (TIME, (-1, 3)), strict=True):
-            places = np.floor((row - low) / (high - low) * strata).astype(int)
-            assert sorted(places) == list(range(strata))
-    points = collocation(problem, Case(0, 0), TIME, 512, rng, "sobol")
+def test_points_are_even() -> None:
+    points = collocation(_problem(dims=1), Case(0, 0), TIME, 512, np.random.default_rng(1))
+    for row, (low, high) in zip(points, (TIME, (-1, 3)), strict=True):
+        places = np.floor((row - low) / (high - low) * 512).astype(int)
+        assert sorted(places) == list(range(512))
     counts = np.histogram2d(*points, bins=(16, 32), range=(TIME, (-1, 3)))[0]
     assert counts.max() == counts.min() == 1
-
-
-def test_a_grid_holds_every_cell_centre() -> None:
-    problem = _problem(dims=1)
-    points = collocation(problem, Case(0, 0), TIME, 2000, np.random.default_rng(0), "grid")
-    assert points.shape == (2, 45**2)  # the square that is nearest to 2000, none left out
-    centres = (np.arange(45) + 0.5) / 45
-    np.testing.assert_allclose(np.unique(points[0]), 1 + 2 * centres, rtol=1e-14)
-    np.testing.assert_allclose(np.unique(points[1]), -1 + 4 * centres, rtol=1e-12, atol=1e-14)
-    again = collocation(problem, Case(0, 0), TIME, 2000, np.random.default_rng(7), "grid")
-    np.testing.assert_array_equal(points, again)
-    holed = collocation(_problem(), _case(), TIME, 1000, np.random.default_rng(0), "grid")
-    inside = [(a, b) for a in -1 + 4 * (np.arange(10) + 0.5) / 10 for b in 2 * (np.arange(10) + 0.5) / 10]
-    assert holed.shape[1] == 10 * sum(np.hypot(a - 1, b - 1) > 0.3 for a, b in inside)
 
 
 def test_steady_problems_have_no_row_of_times() -> None:
@@ -77,12 +59,9 @@ def test_steady_problems_have_no_row_of_times() -> None:
     assert not points[1].any()
 
 
-def test_unknown_samplings_and_empty_domains_are_refused() -> None:
-    with pytest.raises(InputError, match="no sampling 'sobel'. Did you mean 'sobol'"):
-        collocation(_problem(), _case(), TIME, 10, np.random.default_rng(0), "sobel")  # type: ignore[arg-type]
-    for kind in ("uniform", "grid"):
-        with pytest.raises(InputError, match="domain of 'p' is almost empty"):
-            collocation(_problem(), _case(r=5.0), TIME, 10, np.random.default_rng(0), kind)  # type: ignore[arg-type]
+def test_empty_domains_are_refused() -> None:
+    with pytest.raises(InputError, match="domain of 'p' is almost empty"):
+        collocation(_problem(), _case(r=5.0), TIME, 10, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(

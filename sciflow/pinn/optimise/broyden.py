@@ -1,4 +1,4 @@
-r"""Dense self-scaled quasi-Newton methods: they reach accuracies that limited-memory ones do not.
+r"""The dense self-scaled Broyden method: it reaches accuracies that limited-memory ones do not.
 
 With s the step, y the change of the gradient and H the inverse Hessian so far,
 
@@ -7,7 +7,7 @@ With s the step, y the change of the gradient and H the inverse Hessian so far,
     v = \sqrt{y^T H y}\,\Big[\frac{s}{y^T s} - \frac{Hy}{y^T H y}\Big].
 
 BFGS is phi = tau = 1. With :math:`b = s^T H^{-1} s / y^T s`, :math:`h = y^T H y / y^T s` and :math:`a = b h - 1 \ge 0`,
-self-scaled BFGS takes phi = 1 and tau = min(1, 1 / b), and self-scaled Broyden
+here
 
 .. math::
     \rho^- = \min\Big(1,\, h \big(1 - \sqrt{\tfrac{a}{1 + a}}\big)\Big), \quad
@@ -25,15 +25,11 @@ Phys. 523, 113656, equations 11 and 13 to 23.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from sciflow.core.errors import InputError
 from sciflow.pinn.optimise.descent import Pair
-
-Update = Literal["broyden", "bfgs"]
 
 
 @dataclass(frozen=True)
@@ -41,16 +37,7 @@ class Dense:
     """The inverse Hessian (P, P) as a matrix.
 
     Memory and time of a step grow with the square of the number of weights: up to about 2,000 in float64.
-
-    Attributes:
-        update: self-scaled ``"broyden"``, or self-scaled ``"bfgs"``.
     """
-
-    update: Update = "broyden"
-
-    def __post_init__(self) -> None:
-        if self.update not in ("broyden", "bfgs"):
-            raise InputError(f"There is no quasi-Newton update {self.update!r}; use 'broyden' or 'bfgs'.")
 
     def begin(self, gradient: jax.Array) -> jax.Array:
         """A multiple of the identity."""
@@ -67,17 +54,15 @@ class Dense:
         hy, ys = memory @ y, y @ s
         yhy = y @ hy
         b = -pair.length * (s @ pair.gradient) / ys
-        tau, phi = jnp.minimum(1.0, 1 / b), jnp.ones(())
-        if self.update == "broyden":
-            tau, phi = _broyden(b, yhy / ys, s.shape[0])
+        tau, phi = _scales(b, yhy / ys, s.shape[0])
         v = s / ys - hy / yhy
         # Outer products by element, so that all of it is one pass over the matrix.
         terms = [(-1 / (yhy * tau), hy), (phi * yhy / tau, v), (1 / ys, s)]
         return memory / tau + sum(factor * u[:, None] * u for factor, u in terms)
 
 
-def _broyden(b: jax.Array, h: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    """Tau and phi of self-scaled Broyden."""
+def _scales(b: jax.Array, h: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+    """Tau and phi."""
     a = jnp.maximum(h * b - 1, 1e-14)
     # h (1 - c) with c = sqrt(a / (1 + a)), written without the cancellation at large a.
     lower = jnp.minimum(1.0, h / ((1 + a) * (1 + jnp.sqrt(a / (1 + a)))))
