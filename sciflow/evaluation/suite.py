@@ -189,6 +189,7 @@ class Part(Config):
     metrics: tuple[str, ...] = ()
     transfer: tuple[Transfer, ...] = ()
     by: str | None = None
+    seeds: tuple[int, ...] = ()
     methods: tuple[MethodEntry, ...] = ()
 
 
@@ -279,6 +280,7 @@ class Suite(Config):
                 "metrics": part.metrics or self.metrics,
                 "transfer": part.transfer or self.transfer,
                 "by": part.by or self.by,
+                "seeds": part.seeds or self.seeds,
                 "methods": (*self.methods, *part.methods),
             }
         )
