@@ -72,7 +72,9 @@ class ConservingOptions(Config):
         weighed = ("covariance", "order", "noise", "smooth", "post")
         given = [name for name in weighed if getattr(self, name) != type(self).model_fields[name].default]
         if self.hard and given:
-            raise ValueError(f"hard moves the mean whatever the variance is and ignores {given[0]}; leave one of them out")
+            raise ValueError(
+                f"hard moves the mean whatever the variance is and ignores {given[0]}; leave one of them out"
+            )
         return self
 
 
@@ -93,8 +95,8 @@ class Conserving(Method):
 
     Raises:
         InputError: an option is unknown or wrong, or steps are to go through intervals of `Conformal`, which belong
-            outside, as Conformal(Conserving(method, stepwise=True)); or, when predicting, the data name no problem, or its laws cannot
-            be imposed.
+            outside, as Conformal(Conserving(method, stepwise=True)); or, when predicting, the data name no problem, or
+            its laws cannot be imposed.
 
     Example:
         >>> method = Conserving(Surrogate("fno", steps=1000), stepwise=True).fit(data.train)     # doctest: +SKIP

@@ -206,7 +206,7 @@ def test_smoothing_and_shape_conditions(small: SimpleNamespace) -> None:
 
 
 def test_monotone_shapes_are_those_of_a_line(small: SimpleNamespace) -> None:
-    """Two fields, or a plane, have no order from the first value to the last; values that are not negative need none."""
+    """Two fields, or a plane, have no order from the first value to the last; to be 0 or more needs none."""
     problem, plane = small.plane_problem(), small.plane_context()
     line = plane.isel(y=0, drop=True)
     for context, kept in ((plane.drop_vars("v"), problem), (line, small.line_problem()), (plane, problem)):
