@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self, final
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sciflow.conservation.asking import as_query, with_truth
+from sciflow.conservation.conformal import Conformal
 from sciflow.conservation.ensemble import Ensemble, mixture
 from sciflow.conservation.forecast_parts import (
     changed,
@@ -51,7 +52,7 @@ class ConservingOptions(Config):
         post: what is done to the result.
         hard: instead of conditioning, move the mean (and each member) to the nearest fields that keep the laws,
             whatever the variance is; it stays as it is. For methods without uncertainty, and the baseline "HardC" of
-            arXiv:2302.11002.
+            arXiv:2302.11002. It takes none of covariance, order, noise, smooth and post.
         stepwise: forecast one frame at a time and go on from the constrained frame.
     """
 
@@ -65,6 +66,16 @@ class ConservingOptions(Config):
     post: Shape | tuple[Shape, ...] | None = None
     hard: bool = False
     stepwise: bool = False
+
+    @model_validator(mode="after")
+    def _hard_alone(self) -> Self:
+        weighed = ("covariance", "order", "noise", "smooth", "post")
+        given = [name for name in weighed if getattr(self, name) != type(self).model_fields[name].default]
+        if self.hard and given:
+            raise ValueError(
+                f"hard moves the mean whatever the variance is and ignores {given[0]}; leave one of them out"
+            )
+        return self
 
 
 @final
@@ -83,8 +94,9 @@ class Conserving(Method):
         options: of `ConservingOptions`, by name.
 
     Raises:
-        InputError: an option is unknown or wrong; or, when predicting, the data name no problem, or its laws cannot
-            be imposed.
+        InputError: an option is unknown or wrong, or steps are to go through intervals of `Conformal`, which belong
+            outside, as Conformal(Conserving(method, stepwise=True)); or, when predicting, the data name no problem, or
+            its laws cannot be imposed.
 
     Example:
         >>> method = Conserving(Surrogate("fno", steps=1000), stepwise=True).fit(data.train)     # doctest: +SKIP
@@ -94,6 +106,11 @@ class Conserving(Method):
         self.method, self.name = method, method.name
         self.options = validate(ConservingOptions, options, f"The constraint of '{method.name}'")
         self._correlation: np.ndarray | None = None
+        if self.options.stepwise and _has_intervals(method):
+            raise InputError(
+                f"The intervals of '{self.name}' would be scaled as at the first lead time in every step; put them "
+                "outside, as Conformal(Conserving(method, stepwise=True)), or set stepwise off."
+            )
 
     @property
     def calibrates(self) -> bool:
@@ -217,6 +234,12 @@ class Conserving(Method):
         if self._correlation is not None:
             given["correlation"] = self._correlation
         return conserve(forecast, query, **given)
+
+
+def _has_intervals(method: Method) -> bool:
+    """Whether a method is `Conformal`, or wraps one."""
+    inner = [getattr(method, "method", None), *getattr(method, "methods", ())]
+    return isinstance(method, Conformal) or any(_has_intervals(part) for part in inner if isinstance(part, Method))
 
 
 def correlation(forecast: Forecast, truth: xr.Dataset) -> np.ndarray:

@@ -62,7 +62,7 @@ def conserve(
         laws, total, inflow, noise, rule: see `constraints`.
         smooth: first condition on second differences (`smooth`); one field on one space axis, independent errors.
         post: ``"nonnegative"``, ``"decreasing"``, ``"increasing"`` (or a tuple with ``"nonnegative"``), applied to
-            each mean so that the laws still hold; variances stay.
+            each mean so that the laws still hold; variances stay. Monotone: one field on one space axis.
         correlation: [n, n] or [T, n, n] of n stacked values, for ``"correlated"`` (`residual_correlation`).
         constraint: conditions on states [case, T, C * S] in place of the declared laws.
         problem: what declares the laws, if the query's problem is not registered.
@@ -83,6 +83,12 @@ def conserve(
         constraint = _constraint(query, problem, laws=laws, total=total, inflow=inflow, noise=noise, rule=rule)
     parts = _Parts.of(forecast, layout)
     kind = covariance if covariance != "auto" else "lowrank" if parts.factor is not None else "diagonal"
+    shapes = (post,) if isinstance(post, str) else tuple(post or ())
+    if {"decreasing", "increasing"} & set(shapes) and (len(layout.space) != 1 or len(layout.fields) != 1):
+        raise InputError(
+            f"post={post!r} orders values along a line, so it takes one field on one space axis; leave it out, or ask "
+            "for 'nonnegative' only."
+        )
     if smooth and (kind != "diagonal" or len(layout.space) != 1 or len(layout.fields) != 1):
         raise InputError("smooth=True takes covariance='diagonal' and one field on one space axis; leave it out.")
     if kind == "correlated" and correlation is None:

@@ -13,7 +13,7 @@ from sciflow.conservation.covariance import Covariance
 from sciflow.conservation.rank import require_rank
 from sciflow.core.errors import InputError
 
-EXACT = 1e-12  # residual that a condition without noise may keep, relative to |b| + sum |G| |u|
+EXACT = 1e-12  # residual that a condition without noise may keep, relative to |b| + sum |G| |u|, before or after
 _SMALL = 1e-13
 _ROUNDING = 256 * torch.finfo(torch.float64).eps
 
@@ -84,6 +84,9 @@ class Gain:
     def correct(self, values: Tensor, target: Tensor) -> Tensor:
         """u - Sigma G^T S^-1 (G u - target), with a second pass where rounding leaves more than it should.
 
+        Without noise |G u' - target| <= 1e-12 (|target| + sum |G| |u|), u the larger of the values given and returned:
+        where the target is 0 the corrected values may vanish, and rounding is still that of the values before.
+
         Raises:
             InputError: a condition without noise is violated where nothing varies, or cannot be met to rounding.
         """
@@ -100,7 +103,7 @@ class Gain:
                 return corrected
             more = _solve_vector(self.factor, left)
             corrected, white = self._moved(corrected, more), white + more
-        self._require_exact(corrected, target)
+        self._require_exact(values, corrected, target)
         return corrected
 
     def removed(self, variances: Tensor) -> Tensor:
@@ -162,8 +165,9 @@ class Gain:
                 f"{float(gap[violated].abs().max()):.3g}; give it a variance, project it, or allow a noise."
             )
 
-    def _require_exact(self, values: Tensor, target: Tensor) -> None:
-        gap = (products(values, self.matrix) - target).abs() - EXACT * self._scale(values, target)
+    def _require_exact(self, values: Tensor, corrected: Tensor, target: Tensor) -> None:
+        scale = torch.maximum(self._scale(values, target), self._scale(corrected, target))
+        gap = (products(corrected, self.matrix) - target).abs() - EXACT * scale
         wrong = (gap > 0) & (self.noise == 0)
         if bool(wrong.any()):
             row = int(torch.nonzero(wrong)[0, -1])

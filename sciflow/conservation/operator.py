@@ -13,7 +13,7 @@ from sciflow.conservation.laws import LinearLaw, fields_of, linear_laws, on_grid
 from sciflow.conservation.totals import Amount, right_side
 from sciflow.core.errors import InputError, near
 from sciflow.data.schema import GRIDS, space_of
-from sciflow.data.volume import cell_volume
+from sciflow.data.volume import fluid_volume
 
 if TYPE_CHECKING:
     from sciflow.problems.problem import Problem
@@ -37,8 +37,9 @@ def constraints(
 
     A state stacks the fields in the order of the context: [C * S] values, fields first. w_i is the fluid volume that a
     point stands for: trapezoidal rule on nodes, volumes of finite-volume cells, in one to three dimensions, with
-    periodic axes, masks and cut cells (`sciflow.data.volume.cell_volume`). Densities must be linear in the fields;
-    their coefficients may depend on parameters, coordinates, time and input fields.
+    periodic axes, masks and cut cells; none for cells that hold boundary data (`sciflow.data.volume.fluid_volume`), as
+    in metrics. Densities must be linear in the fields; their coefficients may depend on parameters, coordinates, time
+    and input fields.
 
     Args:
         problem: declares the laws.
@@ -95,8 +96,8 @@ def checked(context: xr.Dataset, times: np.ndarray, rule: str) -> np.ndarray:
 
 
 def volume_of(context: xr.Dataset, rule: str) -> np.ndarray:
-    """Fluid volumes [case or 1, 1, *S]."""
-    volume = cell_volume(context, rule)
+    """Fluid volumes [case or 1, 1, *S]; 0 where boundary data are known, outside of the domain."""
+    volume = fluid_volume(context, rule)
     return volume[:, None] if volume.ndim > len(space_of(context)) else volume[None, None]
 
 

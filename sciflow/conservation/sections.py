@@ -144,12 +144,17 @@ def _interpolation(points: np.ndarray, at: float, axis: str, *, periodic: bool) 
 
 
 def _overlap(points: np.ndarray, low: float, high: float, *, nodes: bool, periodic: bool) -> np.ndarray:
-    """Length within [low, high] of the cell around each point; half cells at the ends of bounded nodes."""
+    """Length within [low, high] of the cell around each point; half cells at the ends of bounded nodes.
+
+    Cells of a periodic axis reach over the seam, and count once however wide the bounds.
+    """
     if len(points) == 1:
         return np.ones(1)
     middles = 0.5 * (points[1:] + points[:-1])
     inside = nodes and not periodic
     first = points[0] if inside else 1.5 * points[0] - 0.5 * points[1]
     last = points[-1] if inside else 1.5 * points[-1] - 0.5 * points[-2]
-    edges = np.clip(np.concatenate([[first], middles, [last]]), low, high)
-    return np.diff(edges)
+    edges = np.concatenate([[first], middles, [last]])
+    shifts = (last - first) * np.arange(-1, 2) if periodic else np.zeros(1)
+    found = np.diff(np.clip(edges + shifts[:, None], low, high)).sum(axis=0)
+    return np.asarray(np.minimum(found, np.diff(edges)))

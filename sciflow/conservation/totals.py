@@ -31,7 +31,7 @@ class Amount:
     Attributes:
         law: its declaration.
         density: the density, signals written out, and `offset`, the part of it that holds no field.
-        volume: [case or 1, 1, *S] of the points of the context.
+        volume: [case or 1, 1, *S] of the points of the context, 0 where they do not count.
     """
 
     law: Conservation
@@ -43,12 +43,11 @@ class Amount:
 
     def declared(self, times: np.ndarray) -> np.ndarray | None:
         """The closed form at (case, T), None where none is declared."""
-        total = getattr(self.law, "total", None)
-        return None if total is None else self._series(total, times)
+        return None if self.law.total is None else self._series(self.law.total, times)
 
     def rate(self) -> Any:
         """The declared inflow as a function of times (case, T), None where none is declared."""
-        inflow = getattr(self.law, "inflow", None)
+        inflow = self.law.inflow
         return None if inflow is None else lambda times: self._series(inflow, times)
 
     def without_fields(self, times: np.ndarray) -> np.ndarray:

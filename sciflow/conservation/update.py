@@ -89,7 +89,7 @@ def condition(mean: Any, covariance: Covariance, constraint: Constraint) -> Post
 
     (arXiv:2302.11002). Only the products Sigma G^T are formed, so time and memory grow linearly with the
     number of points for `Diagonal` and `LowRank`. Computed and returned in float64. Without noise the result holds
-    to |G mean' - b| <= 1e-12 (|b| + sum |G| |mean'|).
+    to |G mean' - b| <= 1e-12 (|b| + sum |G| |mean|), with mean' for mean where that is more.
 
     Args:
         mean: [..., n], array or tensor; the result is of the same kind.

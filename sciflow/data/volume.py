@@ -71,9 +71,9 @@ def cell_volume(data: xr.Dataset, rule: str = "trapezoid") -> np.ndarray:
     return volume
 
 
-def fluid_volume(data: xr.Dataset) -> np.ndarray:
+def fluid_volume(data: xr.Dataset, rule: str = "trapezoid") -> np.ndarray:
     """`cell_volume` without the cells of the variable ``known``, which hold boundary data and are never scored."""
-    volume = cell_volume(data)
+    volume = cell_volume(data, rule)
     return np.where(on_cells(data, "known"), 0.0, volume) if "known" in data.variables else volume
 
 

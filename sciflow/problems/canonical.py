@@ -43,7 +43,8 @@ def expressions(problem: Problem) -> Iterator[tuple[str, sympy.Expr]]:
 
 def known_integrals(law: Conservation) -> dict[str, sympy.Expr]:
     """The total and the inflow of a law, where they are given."""
-    return {part: value for part in ("total", "inflow") if (value := getattr(law, part)) is not None}
+    parts = {"total": law.total, "inflow": law.inflow}
+    return {part: value for part, value in parts.items() if value is not None}
 
 
 def to_json(problem: Problem) -> dict[str, Any]:

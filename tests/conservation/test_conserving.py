@@ -196,11 +196,29 @@ def test_nested_and_stored(data: Dataset, tmp_path: Path) -> None:
         ({"noise": -1}, "noise"),
         ({"order": "both"}, "order"),
         ({"post": "positive"}, "post"),
+        ({"hard": True, "noise": 0.1}, "the whole: hard .* ignores noise; leave one"),
+        ({"hard": True, "post": "nonnegative"}, "the whole: hard .* ignores post"),
+        ({"hard": True, "smooth": True}, "the whole: hard .* ignores smooth"),
+        ({"hard": True, "covariance": "diagonal"}, "the whole: hard .* ignores covariance"),
+        ({"hard": True, "order": "pooled"}, "the whole: hard .* ignores order"),
     ],
 )
 def test_bad_options_in_one_sentence(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"The constraint of 'mean': {message}"):
         Conserving(MeanField(), **options)
+
+
+def test_steps_do_not_go_through_intervals() -> None:
+    """Each step asks for the first lead time alone, whose scale would then be that of all."""
+    for inner in (
+        Conformal(MeanField()),
+        Conserving(Conformal(MeanField())),
+        Ensemble([MeanField(), Conformal(MeanField())]),
+    ):
+        with pytest.raises(InputError, match=r"outside, as Conformal\(Conserving\(method, stepwise=True\)\)"):
+            Conserving(inner, stepwise=True)
+        Conserving(inner)
+    Conformal(Conserving(MeanField(), stepwise=True))
 
 
 def test_what_cannot_be_constrained_is_said(data: Dataset) -> None:

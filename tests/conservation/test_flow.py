@@ -70,6 +70,23 @@ def test_sections_of_periodic_axes_wrap(small: SimpleNamespace) -> None:
     assert (seam[:, 1:4] == 0).all()
 
 
+def test_sections_across_a_periodic_axis_count_the_cell_at_the_seam(small: SimpleNamespace) -> None:
+    context = small.plane_context().isel(x=slice(4)).assign_coords(x=np.arange(4) / 4).assign_attrs(periodic="x")
+    y = context["y"].values
+
+    def lengths(low: float, high: float) -> np.ndarray:
+        """Of the cells along x, from the flux upwards through the lower side of a box."""
+        box = {"x": (low, high), "y": (float(y[2]), float(y[4]))}
+        v = control_volume(context, box).matrix[0, 0, 0, 28:].reshape(7, 4)
+        return -v[2]
+
+    np.testing.assert_allclose(lengths(0.0, 1.0), [0.25, 0.25, 0.25, 0.25])
+    np.testing.assert_allclose(lengths(0.0, 0.9), [0.15, 0.25, 0.25, 0.25])
+    np.testing.assert_allclose(lengths(0.0, 0.5), [0.125, 0.25, 0.125, 0.0])
+    whole = section_flux(context, "y", float(y[2]), 0.0).matrix[0, 0, 0, 28:].reshape(7, 4)
+    np.testing.assert_allclose(whole[2], 0.25)
+
+
 def test_sections_that_cannot_be_taken(small: SimpleNamespace) -> None:
     context = small.plane_context()
     with pytest.raises(InputError, match="outside of the points"):

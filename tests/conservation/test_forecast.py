@@ -205,6 +205,22 @@ def test_smoothing_and_shape_conditions(small: SimpleNamespace) -> None:
         assert "decreasing" not in options.get("post", ()) or (np.diff(values) <= 1e-12).all()
 
 
+def test_monotone_shapes_are_those_of_a_line(small: SimpleNamespace) -> None:
+    """Two fields, or a plane, have no order from the first value to the last; to be 0 or more needs none."""
+    problem, plane = small.plane_problem(), small.plane_context()
+    line = plane.isel(y=0, drop=True)
+    for context, kept in ((plane.drop_vars("v"), problem), (line, small.line_problem()), (plane, problem)):
+        query = small.query_of(context)
+        forecast = small.forecast_of(query)
+        n = sum(part[0, 0].size for part in forecast.mean.data_vars.values())
+        law = Constraint(np.ones((1, n)), [1.0])
+        for post in ("decreasing", "increasing", ("nonnegative", "decreasing")):
+            with pytest.raises(InputError, match="takes one field on one space axis"):
+                conserve(forecast, query, problem=kept, constraint=law, post=post)
+        result = conserve(forecast, query, problem=kept, constraint=law, post="nonnegative")
+        assert all(part.values.min() >= 0 for part in result.mean.data_vars.values())
+
+
 def test_residuals_of_validation_forecasts_give_a_calibrated_correlation() -> None:
     """Errors of twice the predicted size that move together: R finds both, and the update uses them."""
     rng = np.random.default_rng(0)

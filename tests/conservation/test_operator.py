@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sciflow import problems
-from sciflow.conservation import constraints
+from sciflow.conservation import conserve, constraints
 from sciflow.conservation.closed import is_closed
 from sciflow.conservation.inflow import added
 from sciflow.conservation.laws import named
 from sciflow.core.errors import InputError
+from sciflow.core.method import Forecast, Query
+from sciflow.data.padding import pad
 from sciflow.data.volume import axis_weights, cell_volume, fluid_volume
 from sciflow.problems.registry import names
 
@@ -91,6 +93,39 @@ def test_rules_of_quadrature() -> None:
     uniform = np.arange(8) / 8
     for rule in ("trapezoid", "right", "midpoint"):
         np.testing.assert_allclose(axis_weights(uniform, rule, nodes=True, periodic=True), 1 / 8)
+
+
+def test_cells_of_boundary_values_do_not_count() -> None:
+    """The exact solution of the porous medium leaves the same residual with a layer of known cells as without."""
+    problem, cells, m = problems.get("porous-medium"), 40, np.array([1.0, 3.0])
+    x, t = (np.arange(cells) + 0.5) / cells, np.linspace(0.2, 0.5, 4)
+    u = np.maximum(m[:, None, None] * (t[:, None] - x), 0) ** (1 / m[:, None, None])
+    plain = xr.Dataset(
+        {"u": (("case", "time", "x"), u, {"role": "field"})},
+        {"x": x, "time": t, "m": ("case", m)},
+        {"grid": "cells", "periodic": "", "problem": "porous-medium"},
+    )
+    padded = pad(plain, problem)
+    assert padded.sizes["x"] == cells + 2 and padded.u.values[:, :, 0].min() > 0
+    times = np.tile(t[1:], (2, 1))
+    for rule in ("trapezoid", "midpoint"):
+        for options in ({}, {"total": "initial", "start": np.full(2, t[0])}):
+            expected, found = (
+                constraints(problem, data.isel(time=[0]), times, rule=rule, **options).residual(data.u.values[:, 1:])
+                for data in (plain, padded)
+            )
+            np.testing.assert_allclose(found, expected, atol=1e-15)
+    law = constraints(problem, padded.isel(time=[0]), times)
+    np.testing.assert_array_equal(law.matrix[..., [0, -1]], 0.0)
+    np.testing.assert_array_equal(law.matrix[0, 0, 0], fluid_volume(padded))
+    # A forecast gets the known values and, on the other cells, the law.
+    edge = xr.full_like(padded[["u"]].isel(time=slice(1, None)), np.nan)
+    edge["u"].values[..., [0, -1]] = padded.u.values[:, 1:, [0, -1]]
+    query = Query(padded.isel(time=[0]), np.full((2, 1), t[0]), times, known=edge)
+    mean = padded[["u"]].isel(time=slice(1, None)) + 0.1
+    result = conserve(Forecast(mean, xr.ones_like(mean)), query).mean.u.values
+    np.testing.assert_array_equal(result[..., [0, -1]], padded.u.values[:, 1:, [0, -1]])
+    assert np.abs(result[..., 1:-1].mean(axis=-1) - law.target[..., 0]).max() < 1e-14
 
 
 def test_masks_that_differ_by_case_and_positions_in_metres(small: SimpleNamespace) -> None:

@@ -212,3 +212,20 @@ def test_conditioning_on_far_targets_keeps_the_residual_at_rounding() -> None:
     posterior = condition(np.zeros(n), Dense(kernel), constraint)
     assert (np.abs(constraint.residual(posterior.mean)) <= 1e-12 * constraint.scale(posterior.mean)).all()
     assert math.isfinite(posterior.mean.sum())
+
+
+@given(n=st.integers(2, 300), kind=st.sampled_from(KINDS), seed=st.integers(0, 2**16), size=st.floats(-9, 9))
+def test_totals_of_zero_hold_to_the_rounding_of_the_mean_before(n: int, kind: str, seed: int, size: float) -> None:
+    """Nothing but rounding is left of a constant whose integral is to be 0, nor of one point that is to be 0."""
+    rng = np.random.default_rng(seed)
+    mean = np.full(n, 0.3 * 10**size)
+    whole, point = np.full((1, n), 2 * np.pi / n), np.zeros((1, n))
+    point[0, n // 2] = rng.uniform(0.1, 1)
+    for row in (whole, point):
+        law = Constraint(row, [0.0])
+        bar = 1e-12 * law.scale(mean)
+        posterior = condition(mean, covariance(kind, n, rng) if row is point else Diagonal(np.full(n, 0.04)), law)
+        drawn = posterior.draw(20, seed)
+        assert (np.abs(law.residual(posterior.mean)) <= bar).all()
+        assert (np.abs(law.residual(project(mean, law))) <= bar).all()
+        assert (np.abs(law.residual(drawn)) <= 1e-12 * (law.scale(mean) + 10 * row.sum())).all()  # deviations below 2

@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from sympy import Piecewise, cos, exp, pi, sin
 
+from sciflow.core import InputError
 from sciflow.problems import (
     Box,
     Dirichlet,
@@ -240,6 +241,27 @@ def test_values_at_the_sides_that_set_in_later() -> None:
     often = simulate(problem, resolution=50, times=np.linspace(0, 0.1, 41)).u[0, -1].values
     assert np.isfinite(once).all() and once.min() >= 0 and once.max() <= 1
     assert once == pytest.approx(often, abs=5e-3) and often.max() > 0.8
+
+
+def test_diffusion_that_vanishes_in_all_cells_but_not_between_them() -> None:
+    """u_t = Phi(u)_xx, Phi' = 1 for 0.4 < u < 0.6 and 0 elsewhere, from a step from 1 to 0."""
+    u = Field("u")(t, x)
+    flux = -(positive_power(u - 0.4, 1) - positive_power(u - 0.6, 1)).diff(x)
+    walls = {side: Neumann(0) for side in ("x-", "x+")}
+    step = Piecewise((1, x < 0.5), (0, True))
+    problem = blob(flux, periodic=[], initial={u: step}, boundary={u: walls})
+    found = simulate(problem, resolution=64, times=[0, 0.05]).u[0, -1].values
+    assert found.min() > -1e-12 and found.max() < 1 + 1e-12
+    assert found.mean() == pytest.approx(0.5, abs=1e-13) and 0 < np.sum((found > 0.01) & (found < 0.99)) < 64
+
+
+def test_negative_diffusivity_is_refused() -> None:
+    """D = 1 in all cells of the step and -1 between 0.4 and 0.6."""
+    u = Field("u")(t, x)
+    flux = -Piecewise((-1, (u > 0.4) & (u < 0.6)), (1, True)) * u.diff(x)
+    step = Piecewise((1, x < 0.5), (0, True))
+    with pytest.raises(InputError, match="diffusivity of 'u' in 'blob' is -1 for values between"):
+        simulate(blob(flux, initial={u: step}), resolution=32, times=[0, 0.01])
 
 
 def test_two_dimensions_and_a_field_of_its_own() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any, final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from sciflow.core.errors import InputError
 from sciflow.solvers.volume.cells import CellSolver
 from sciflow.solvers.volume.faces import Limiter, at_faces, cut, hll
 from sciflow.solvers.volume.laws import Laws, reason_against
@@ -19,6 +22,8 @@ from sciflow.solvers.volume.spread import STRETCH, Spread, stages_for
 if TYPE_CHECKING:
     from sciflow.problems import Problem
     from sciflow.solvers.base import Grid
+
+_ROUNDING = 1e-6  # of the largest diffusivity: how far one may come out below 0, in single precision too
 
 
 @final
@@ -41,7 +46,7 @@ class Volume(CellSolver):
         cfl, limiter, oversample: see `CellSolver`.
 
     Raises:
-        InputError: an option is impossible.
+        InputError: an option is impossible, or D is negative for values between the initial and given ones.
         SciflowError: the solution stopped being finite.
 
     Sources: van Leer (1979); Harten, Lax and van Leer (1983); Shu and Osher (1988); Meyer, Balsara and Aslam (2014).
@@ -59,6 +64,22 @@ class Volume(CellSolver):
 
     def scheme(self, grid: Grid) -> LawScheme:
         return LawScheme(self.problem, grid, self.limiter, self.cfl)
+
+    def require_posed(self, grid: Grid, states: jax.Array, values: Mapping[str, jax.Array], times: np.ndarray) -> None:
+        scheme = self._scheme(grid)
+        assert isinstance(scheme, LawScheme)
+        found = scheme.least_diffusivity(states, jnp.asarray(times[0]), jnp.asarray(times[-1]), values)
+        if found is None:
+            return
+        least, largest = (np.asarray(part) for part in found)
+        negative = np.argwhere(least < -_ROUNDING * largest)
+        if len(negative):
+            case, field = negative[0]
+            raise InputError(
+                f"The diffusivity of '{self.evolving[field]}' in '{self.problem.name}' is {least[case, field]:.3g} for "
+                "values between the initial and given ones, which makes waves grow the faster the shorter they are; "
+                "give one that is nowhere negative."
+            )
 
 
 @final
@@ -120,6 +141,14 @@ class LawScheme:
             speeds = self._speeds(position, padded, values)
             pace += reduce(jnp.maximum, [jnp.max(jnp.abs(speed)) for speed in speeds]) / h
         return self._cfl / (pace + spread)
+
+    def least_diffusivity(
+        self, states: jax.Array, time: jax.Array, end: jax.Array, values: Values
+    ) -> tuple[jax.Array, jax.Array] | None:
+        """See `Spread.least`, for all cases [case, F]; None without diffusion."""
+        if self._spread is None:
+            return None
+        return jax.vmap(self._spread.least, (0, None, None, 0))(states, time, end, values)
 
     def _speeds(self, position: int, state: jax.Array, values: Values) -> list[jax.Array]:
         return list(evaluate(self._waves[position], state, values))
