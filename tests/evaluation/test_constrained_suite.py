@@ -148,7 +148,7 @@ def test_paired_differences_of_made_numbers() -> None:
     facts = {"split": "random", "pairs": {"b": "a"}, "by": {"name": "m", "values": {str(c): c // 4 for c in range(8)}}}
     found = by_table(Results(table, pd.DataFrame(), pd.DataFrame(), facts))
     whole = found[(found["method"] == "b") & (found["m"] == "all")].iloc[0]
-    assert (whole["against"], whole["cases"]) == ("a", 8)
+    assert (whole["against"], whole["cases"], whole["pairs"]) == ("a", 8, 8)
     assert whole["difference"] == whole["low"] == whole["high"] == 0.5  # what cases and seeds share cancels
     assert whole["value"] == pytest.approx(36.0) and whole["standard_error"] == pytest.approx(np.sqrt(600 / 8))
     part = found[(found["method"] == "a") & (found["m"] == 1)].iloc[0]
@@ -156,6 +156,18 @@ def test_paired_differences_of_made_numbers() -> None:
     assert "| b − a |" in by_markdown(Results(table, pd.DataFrame(), pd.DataFrame(), facts))
     plain = by_table(Results(table, pd.DataFrame(), pd.DataFrame(), {"split": "random", "by": facts["by"]}))
     assert list(plain.columns) == ["split", "horizon", "method", "label", "m", "value", "standard_error", "cases"]
+
+
+def test_paired_differences_of_forecasts_that_diverge() -> None:
+    """Of 8 cases one diverges in both methods, which makes no pair, and one in the first alone."""
+    values = {"a": [np.inf, np.inf, *[2.0] * 6], "b": [np.inf, *[1.0] * 7]}
+    rows = [("s", m, 0, "random", 3, "rmse", "all", case, each[case]) for m, each in values.items() for case in range(8)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    results = Results(table, pd.DataFrame(), pd.DataFrame(), {"split": "random", "pairs": {"b": "a"}})
+    whole = by_table(results).set_index("method").loc["b"]
+    assert (whole["cases"], whole["pairs"]) == (8, 7)
+    assert whole["difference"] == whole["low"] == -np.inf and whole["high"] == pytest.approx(-1.0)
+    assert "| b − a | -inf [-inf, -1] (7 of 8 cases) |" in by_markdown(results)
 
 
 def test_who_is_compared_with_whom(waves: Path) -> None:
