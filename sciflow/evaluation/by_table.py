@@ -137,7 +137,7 @@ def by_markdown(results: Results) -> str:
     return "\n".join(text)
 
 
-def _difference(cell: Mapping[str, Any]) -> str:
+def _difference(cell: Mapping[Any, Any]) -> str:
     """A paired difference with its interval, and the number of pairs where not every case is one."""
     text = ranged(Interval(cell["difference"], cell["low"], cell["high"]))
     return text if cell["pairs"] == cell["cases"] else f"{text} ({cell['pairs']} of {cell['cases']} cases)"

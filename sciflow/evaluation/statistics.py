@@ -41,7 +41,7 @@ def resampling(seeds: int, cases: int, samples: int = SAMPLES, seed: int = 0) ->
 
 
 def weighted_means(values: np.ndarray, of_seeds: np.ndarray, of_cases: np.ndarray) -> np.ndarray:
-    """Mean of each bootstrap sample; infinite where an infinite value was drawn, NaN where infinities of both signs were.
+    """Mean of each bootstrap sample; infinite where an infinite value was drawn, NaN where some of both signs were.
 
     NaN among the values counts as infinity.
 
