@@ -2,8 +2,8 @@
 
 The arrays were computed with the weights and the code of github.com/amazon-science/probconserv (Apache-2.0), which
 belong to Hansen et al. (2023), arXiv:2302.11002: mean and variance of the attentive neural process, and what the
-constraints of that code make of them. ``probconserv_pme_case0_t4.npz`` beside this file is one case at one time; all six
-cases at ten times lie beside the repository where there is room for them.
+constraints of that code make of them. ``probconserv_pme_case0_t4.npz`` beside this file is one case at one time; all
+six cases at ten times lie beside the repository where there is room for them.
 """
 
 from __future__ import annotations
