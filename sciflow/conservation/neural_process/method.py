@@ -49,6 +49,7 @@ class NeuralProcess(Baseline):
     """
 
     seeded: ClassVar[bool] = True
+    needs_observations: ClassVar[bool] = True
 
     def __init__(self, network: dict[str, Any], recipe: Recipe, draws: Draws | None) -> None:
         super().__init__()
