@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from sciflow.core import Method, Query
+from sciflow.core import InputError, Method, Query
 from sciflow.data.queries import later_frames, truth
 from sciflow.training.surrogate import Surrogate
 
@@ -37,13 +37,40 @@ def with_truth(method: Method, dataset: Dataset) -> tuple[Query, xr.Dataset]:
     return query, truth(dataset, [0], frames_in, query.steps, step=step)
 
 
-def _start(method: Method, dataset: Dataset) -> tuple[int, int]:
-    """Frames that the innermost method starts from, and their distance."""
+def askable(method: Method, valid: Dataset | None, what: str) -> Dataset:
+    """The validation cases, if something can be learned from forecasts of them; to be called before training.
+
+    Args:
+        method: that will forecast them; it need not be fitted.
+        valid: validation cases.
+        what: is to be learned, for messages, such as "The intervals".
+
+    Raises:
+        InputError: there are none, the method needs observations, or the cases have different numbers of frames.
+    """
+    if valid is None:
+        raise InputError(f"{what} of '{method.name}' must be calibrated on validation cases; give some to fit.")
+    if getattr(_innermost(method), "needs_observations", False):
+        raise InputError(
+            f"The method '{method.name}' needs observations, which a data set does not hold; fit that method alone and "
+            "call calibrate(query, truth) with observations in the query."
+        )
+    as_query(method, valid)
+    return valid
+
+
+def _innermost(method: Method) -> Method:
+    """The method inside of all wrappers; the first member of an ensemble."""
     while True:
         inner = getattr(method, "method", None) or next(iter(getattr(method, "methods", ())), None)
         if inner is None:
-            break
+            return method
         method = inner
+
+
+def _start(method: Method, dataset: Dataset) -> tuple[int, int]:
+    """Frames that the innermost method starts from, and their distance."""
+    method = _innermost(method)
     if isinstance(method, Surrogate):
         return method.training.frames_in, method.training.frame_step
     return (0 if dataset.frame_count == 1 else 1), 1

@@ -9,27 +9,39 @@ from typing import TYPE_CHECKING, Any, Self, final
 import numpy as np
 import xarray as xr
 
-from sciflow.conservation.asking import with_truth
+from sciflow.conservation.asking import askable, with_truth
+from sciflow.conservation.forecast_parts import of_cases
 from sciflow.conservation.stored import load_wrapper, save_wrapper
 from sciflow.core import Forecast, InputError, Method, Query
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset
 
+_PORTION_BYTES = 2**26
+
 
 @final
 class Conformal(Method):
     """Split-conformal intervals around the mean of any method: mean ± z s', with z that of a normal law at the level.
 
-    For each field and lead time the scores |y - m| / s of all cells of the validation cases are collected (s = 1 where
-    the method gives no variance); with K cases, q is their quantile at level (K + 1) / K, and
+    For each field and lead time the scores |y - m| / s of all cells of the validation cases are collected, s² being the
+    variance that the method gives, else that of its members, else that of its factor, and 1 without any of them. With K
+    cases, q is the quantile of the scores at the share level (K + 1) / K, and
 
         s' = s q / z.
 
-    A new case that is exchangeable with the validation cases then has at least `level` of its cells, on average over
-    cases, inside the interval, whatever the distribution of the errors (Lee, Barber and Willett 2023, arXiv:2306.06342,
-    theorem 1, with groups of equal size). Nothing is promised cell by cell, nor on other cases. Members and factor are
-    scaled about the mean with the variance, so that they keep every linear law that they and the mean keep.
+    Cases have equal weights, and so have the scores of a case: where it is forecast from several starts, they are one
+    group. A new case that is exchangeable with the validation cases then has at least `level` of its cells, on average
+    over cases, inside the interval, whatever the distribution of the errors (Lee, Barber and Willett 2023,
+    arXiv:2306.06342, theorem 1). Nothing is promised cell by cell, nor on other cases.
+
+    The promise holds only if the validation cases were used for nothing else. Networks keep the weights that were best
+    on them, a tuning chooses by them, and `Conserving` with the covariance "correlated" learns the correlation of
+    errors from them; suites use them for all of this. Errors on them are then somewhat smaller than on new cases, and
+    intervals somewhat too narrow: look at the coverage of test cases, or call `calibrate` with cases set apart.
+
+    Members and factor are scaled about the mean with the variance, so that they keep every linear law that they and the
+    mean keep.
 
     Args:
         method: gives the mean and, if it can, the variance.
@@ -55,46 +67,67 @@ class Conformal(Method):
             train: cases to learn from.
             valid: cases to calibrate on; those of `train` are no use, since their errors are smaller.
             settings: for the fit of the method.
+
+        Raises:
+            InputError: before the method is trained: there are no or too few validation cases, or the method needs
+                observations, which a data set does not hold.
         """
-        if valid is None:
-            raise InputError(f"The intervals of '{self.name}' are calibrated on validation cases; give some to fit.")
+        cases = askable(self.method, valid, "The intervals")
+        self.require_cases(len(cases))
         self.method.fit(train, valid, **settings)
-        return self.calibrate(*with_truth(self.method, valid))
+        return self.calibrate(*with_truth(self.method, cases))
 
     def calibrate(self, query: Query, truth: xr.Dataset) -> Self:
-        """Find the scales from validation cases, one entry of the query for each case.
+        """Find the scales from validation cases; the method is calibrated first, where it has to be.
 
         Args:
-            query: asks for the frames; later queries may ask for as many or fewer.
+            query: asks for the frames; later queries may ask for as many or fewer. Entries with equal ``source_case``
+                count as one case, forecast from several starts.
             truth: dims (case, time, \\*space), these frames.
+
+        Raises:
+            InputError: there are too few cases for the level.
+        """
+        if getattr(self.method, "calibrates", False):
+            self.method.calibrate(query, truth)  # type: ignore[attr-defined]
+        self._scale = {}
+        return self.rescale(query, truth)
+
+    def rescale(self, query: Query, truth: xr.Dataset) -> Self:
+        """Find the scales of the lead times of a query anew; those of later ones stay. Arguments as in `calibrate`.
 
         Raises:
             InputError: there are too few cases for the level.
         """
         from scipy.stats import norm
 
-        if getattr(self.method, "calibrates", False):
-            self.method.calibrate(query, truth)  # type: ignore[attr-defined]
-        cases, z = query.cases, norm.ppf(0.5 + self.level / 2)
-        share = self.level * (cases + 1) / cases
-        if share > 1:
-            least = math.ceil(round(self.level / (1 - self.level), 9))
+        numbers = query.context["source_case"].values if "source_case" in query.context.coords else range(query.cases)
+        cases, owner = np.unique(np.asarray(numbers), return_inverse=True)
+        self.require_cases(len(cases))
+        share, z = self.level * (len(cases) + 1) / len(cases), norm.ppf(0.5 + self.level / 2)
+        found: dict[str, list[np.ndarray]] = {}
+        for entries in _portions(query):
+            part = of_cases(query, entries)
+            for name, scores in _scores(self.method.predict(part), part, truth.isel(case=entries)).items():
+                found.setdefault(name, []).append(scores)
+        for name, parts in found.items():
+            steps = np.moveaxis(np.concatenate(parts), 1, 0)
+            scale = np.array([_quantile(step, owner, share) for step in steps]) / z
+            self._scale[name] = np.concatenate([scale, self._scale.get(name, scale)[len(scale) :]])
+        return self
+
+    def require_cases(self, cases: int) -> None:
+        """Raise unless so many validation cases can promise the level.
+
+        Raises:
+            InputError: they are too few.
+        """
+        least = math.ceil(round(self.level / (1 - self.level), 9))
+        if cases < least:
             raise InputError(
                 f"Intervals at the level {self.level:g} need at least {least} validation cases, not {cases}; take a "
                 "split with more of them or a lower level."
             )
-        forecast = self.method.predict(query)
-        fluid = _asked_for(query)
-        for name in forecast.fields:
-            dims = forecast.mean[name].dims
-            gap = np.abs(truth[name].transpose(*dims).values - forecast.mean[name].values.astype(np.float64))
-            spread = np.ones_like(gap) if forecast.variance is None else np.sqrt(forecast.variance[name].values)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                scores = np.where(gap == 0, 0.0, gap / spread)
-            scores = np.where(np.isnan(scores), np.inf, scores)
-            inside = fluid.transpose(*dims).values
-            self._scale[name] = np.array([_quantile(scores[:, t][inside[:, t]], share) for t in range(query.steps)]) / z
-        return self
 
     def predict(self, query: Query | Dataset) -> Forecast:
         """The forecast of the method, its spread scaled.
@@ -112,9 +145,9 @@ class Conformal(Method):
                 f"{forecast.steps}."
             )
         scale = xr.Dataset({name: ("time", values[: forecast.steps]) for name, values in self._scale.items()})
-        mean, variance = forecast.mean, forecast.variance
+        mean = forecast.mean
         members, factor, own = forecast.members, forecast.factor, forecast.member_variance
-        plain = xr.ones_like(mean, dtype=np.float64) if variance is None else variance
+        plain = _variance(forecast)
         return Forecast(
             mean,
             variance=_like(mean, plain * scale**2),
@@ -152,9 +185,55 @@ def _asked_for(query: Query) -> xr.DataArray:
     return asked
 
 
-def _quantile(scores: np.ndarray, share: float) -> float:
-    """The smallest score that at least this share of them does not exceed."""
-    return float(np.partition(scores, index := math.ceil(round(share * scores.size, 9)) - 1)[index])
+def _portions(query: Query) -> list[np.ndarray]:
+    """Numbers of the entries of a query in parts whose forecast has a mean of bounded size."""
+    cells = _asked_for(query).isel(case=0).size * len(query.context.data_vars)
+    return np.array_split(np.arange(query.cases), math.ceil(query.cases * 8 * cells / _PORTION_BYTES))
+
+
+def _variance(forecast: Forecast) -> xr.Dataset:
+    """The variance that a forecast gives, else that of its members or of its factor, else 1."""
+    if forecast.variance is not None:
+        return forecast.variance
+    members, own = forecast.members, forecast.member_variance
+    if members is not None and (members.sizes["member"] > 1 or own is not None):
+        spread = members.var("member", ddof=1) if members.sizes["member"] > 1 else xr.zeros_like(forecast.mean)
+        return spread if own is None else spread + own.mean("member")
+    if forecast.factor is not None:
+        return (forecast.factor.astype(np.float64) ** 2).sum("rank")
+    return xr.ones_like(forecast.mean, dtype=np.float64)
+
+
+def _scores(forecast: Forecast, query: Query, truth: xr.Dataset) -> dict[str, np.ndarray]:
+    """|y - m| / s of each field, [case, time, cells]; NaN at cells that are not asked for."""
+    asked, variance, found = _asked_for(query), _variance(forecast), {}
+    for name in forecast.fields:
+        dims = ("case", "time", *(dim for dim in forecast.mean[name].dims if dim not in ("case", "time")))
+        mean, spread, real = (part[name].transpose(*dims).values for part in (forecast.mean, variance, truth))
+        gap = np.abs(real - mean.astype(np.float64))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = np.where(gap == 0, 0.0, gap / np.sqrt(spread))
+        scores = np.where(np.isnan(scores), np.inf, scores)
+        scores = np.where(asked.transpose(*dims).values, scores, np.nan)
+        found[name] = scores.reshape(*scores.shape[:2], -1)
+    return found
+
+
+def _quantile(scores: np.ndarray, owner: np.ndarray, share: float) -> float:
+    """The smallest score that at least this share does not exceed, each case and each score of a case weighing alike.
+
+    Args:
+        scores: [entries, cells]; NaN does not count.
+        owner: number of the case of each entry.
+        share: of the weights.
+    """
+    counted = ~np.isnan(scores)
+    sizes = np.bincount(owner, counted.sum(axis=1))
+    each = 1 / (np.maximum(sizes, 1) * np.count_nonzero(sizes))
+    values, weights = scores[counted], np.broadcast_to(each[owner, None], scores.shape)[counted]
+    order = np.argsort(values)
+    index = int(np.searchsorted(np.cumsum(weights[order]), share - 1e-9))  # less than any weight; for rounding
+    return float(values[order[min(index, len(order) - 1)]])
 
 
 def _like(part: xr.Dataset, values: xr.Dataset) -> xr.Dataset:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from pydantic import Field, model_validator
 
-from sciflow.conservation.asking import as_query, with_truth
+from sciflow.conservation.asking import as_query, askable, with_truth
 from sciflow.conservation.conformal import Conformal
 from sciflow.conservation.ensemble import Ensemble, mixture
 from sciflow.conservation.forecast_parts import (
@@ -125,11 +125,10 @@ class Conserving(Method):
             valid: validation cases.
             settings: for the fit of the method.
         """
+        cases = askable(self.method, valid, "The correlation of errors") if self.calibrates else None
         self.method.fit(train, valid, **settings)
-        if self.calibrates:
-            if valid is None:
-                raise InputError(f"The correlation of errors of '{self.name}' is that of validation cases; give some.")
-            self.calibrate(*with_truth(self.method, valid))
+        if cases is not None:
+            self.calibrate(*with_truth(self.method, cases))
         return self
 
     def calibrate(self, query: Query, truth: xr.Dataset) -> Self:

@@ -4,7 +4,7 @@ A row has the mean of a metric over the cases with one value of the parameter (o
 standard error, from the spread over cases of their means over seeds. Where the method is compared with another one it
 also has the mean difference between both on the same cases and seeds, with the bootstrap interval of
 `sciflow.evaluation.statistics`: what the cases have in common cancels, so that it is much narrower than the intervals
-of the two means.
+of the two means. Cases on which both are infinite have no difference; ``pairs`` counts those that have one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EVERY = "all"
 _KEY = ["split", "horizon", "method", "label"]
-_COLUMNS = ["against", "difference", "low", "high"]
+_COLUMNS = ["against", "difference", "low", "high", "pairs"]
 
 
 def grouping(suite: Suite, test: Dataset) -> dict[str, Any]:
@@ -68,7 +68,8 @@ def by_table(results: Results) -> pd.DataFrame:
 
     Returns:
         Columns split, horizon, method, label (a metric, or metric and field as in "rmse w"), the parameter (where the
-        suite names one; "all" for all cases), value, standard_error, cases, and against, difference, low and high.
+        suite names one; "all" for all cases), value, standard_error, cases, and against, difference, low, high and
+        pairs (the cases that the difference is over).
     """
     by = results.facts.get("by") or {"name": "", "values": {}}
     pairs: Mapping[str, str] = results.facts.get("pairs") or {}
@@ -95,9 +96,12 @@ def _mean(label: str, rows: pd.DataFrame) -> tuple[float, float, int]:
     return summarise(label, rows), spread, len(each)
 
 
-def _paired(rows: pd.DataFrame, other: pd.DataFrame | None) -> tuple[str, float, float, float]:
-    """Label of the other method, mean difference to it and its interval; seeds are matched if both have the same."""
-    nothing = ("", float("nan"), float("nan"), float("nan"))
+def _paired(rows: pd.DataFrame, other: pd.DataFrame | None) -> tuple[str, float, float, float, int]:
+    """Label of the other method, mean difference to it, its interval and the number of cases that have one.
+
+    Seeds are matched if both methods have the same.
+    """
+    nothing = ("", float("nan"), float("nan"), float("nan"), 0)
     if other is None or other.empty:
         return nothing
     mine, theirs = (part.pivot(index="seed", columns="case", values="value") for part in (rows, other))
@@ -108,7 +112,7 @@ def _paired(rows: pd.DataFrame, other: pd.DataFrame | None) -> tuple[str, float,
     if not gaps.size:
         return nothing
     found = bootstrap_mean(gaps)
-    return str(other["method"].iloc[0]), found.value, found.low, found.high
+    return str(other["method"].iloc[0]), found.value, found.low, found.high, gaps.shape[1]
 
 
 def by_markdown(results: Results) -> str:
@@ -126,9 +130,14 @@ def by_markdown(results: Results) -> str:
             cells = (own.set_index(name).loc[values] if name else own).to_dict("records")
             rows.append([str(method), *(f"{short(cell['value'])} ± {short(cell['standard_error'])}" for cell in cells)])
             if against := next((cell["against"] for cell in cells if cell.get("against")), ""):
-                gaps = [Interval(cell["difference"], cell["low"], cell["high"]) for cell in cells]
-                rows.append([f"{method} − {against}", *map(ranged, gaps)])
+                rows.append([f"{method} − {against}", *map(_difference, cells)])
         text.append(
             f"### {label}, {split}, {horizon} {'frame' if horizon == 1 else 'frames'}\n\n{markdown_table(heads, rows)}"
         )
     return "\n".join(text)
+
+
+def _difference(cell: Mapping[Any, Any]) -> str:
+    """A paired difference with its interval, and the number of pairs where not every case is one."""
+    text = ranged(Interval(cell["difference"], cell["low"], cell["high"]))
+    return text if cell["pairs"] == cell["cases"] else f"{text} ({cell['pairs']} of {cell['cases']} cases)"

@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 
 from sciflow.core import InputError, Method, atomic_path, describe, explained
+from sciflow.evaluation.calibration import calibrated
 from sciflow.evaluation.cost import PeakMemory
 from sciflow.evaluation.forecast import evaluate
-from sciflow.evaluation.methods import build_base, calibrated, completed
+from sciflow.evaluation.methods import build_base, completed
 from sciflow.evaluation.plan import PlannedRun, base_digest, evaluation_digest, read_json
 from sciflow.evaluation.shared_training import take_training
 from sciflow.evaluation.tasks import on_grid, training_mean

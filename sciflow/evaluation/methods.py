@@ -12,7 +12,6 @@ from pydantic import ConfigDict, create_model
 from sciflow.core import Config, InputError, Method, UnknownNameError, near, validate
 
 if TYPE_CHECKING:
-    from sciflow.data import Dataset
     from sciflow.evaluation.suite import MethodEntry
     from sciflow.evaluation.tasks import EvaluationTask
 
@@ -140,21 +139,6 @@ def completed(base: Method, entry: MethodEntry) -> Method:
         from sciflow.conservation import Conformal
 
         method = Conformal(method)
-    return method
-
-
-def calibrated(method: Method, valid: Dataset | None, task: EvaluationTask) -> Method:
-    """The method, with what it has to learn from the forecasts of validation cases, asked as the task asks.
-
-    Raises:
-        InputError: something has to be learned, but there are no validation cases.
-    """
-    if not getattr(method, "calibrates", False):
-        return method
-    if valid is None:
-        raise InputError(f"The method '{method.name}' is calibrated on validation cases; use a split that has some.")
-    steps = max(horizon.steps for horizon in task.horizons_on(valid))
-    method.calibrate(task.ask(valid, [0], steps), task.truth(valid, [0], steps))  # type: ignore[attr-defined]
     return method
 
 

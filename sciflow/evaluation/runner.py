@@ -10,6 +10,7 @@ import pandas as pd
 
 from sciflow.core import atomic_path, require_writable
 from sciflow.evaluation.by_table import grouping
+from sciflow.evaluation.calibration import require_calibration_cases
 from sciflow.evaluation.collection_table import combined
 from sciflow.evaluation.execute import execute
 from sciflow.evaluation.leaderboard_table import rich_table
@@ -58,8 +59,9 @@ def run(
         does not stop the others.
 
     Raises:
-        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data, or the
-            folder cannot be written. Options and metrics are checked before the first run.
+        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data, there are
+            too few validation cases for calibrated intervals, or the folder cannot be written. Options, metrics and
+            these cases are checked before the first run.
     """
     loaded = load_suite(suite, overrides)
     folder = Path(out) if out is not None else Path("results") / loaded.name
@@ -103,6 +105,10 @@ def _run_one(suite: Suite, folder: Path, store: Path, command: str, console: Con
     transfer = {}
     if any(item.status != "finished" for item in runs):
         check_metrics(suite.metrics, parts["test"], suite.task.asked)
+        for item in runs:
+            if item.status != "finished":
+                built = build_entry(item.entry, item.seed, suite.task.asked)
+                require_calibration_cases(built, parts.get("valid"), suite.task.asked)
         transfer = prepare_transfer(suite, store, parts["test"], console)
     failures = _execute_all(runs, suite, parts, transfer, console, log)
     stated = {"target": suite.target, "tuning": None if suite.tuning is None else suite.tuning.model_dump(mode="json")}

@@ -71,13 +71,15 @@ class FieldTask:
         points: observations of each case (condition).
         noise: standard deviation of their error, relative to that of the observed field over the case.
         seed: of cells, times and errors; each case draws from its own.
-        at: times in seconds (condition); the frame nearest to each is asked for, instead of all frames.
+        at: increasing times in seconds (condition); the frame nearest to each is asked for, instead of all frames. They
+            may lie outside a case's frames by half the distance of its outermost two.
         layout: where observations lie (condition): "scattered", at cells and times drawn without replacement, or
             "lattice", sqrt(points) frames, one drawn from each of as many equal parts of the case, times sqrt(points)
             cells, the same in all of these frames and drawn without replacement.
 
     Raises:
-        InputError: the points of a lattice are no square number.
+        InputError: the points of a lattice are no square number, or the times are not finite and increasing; or, when
+            asked, a case has no frame near one of the times.
     """
 
     kind: Kind
@@ -92,6 +94,8 @@ class FieldTask:
     def __post_init__(self) -> None:
         if self.layout == "lattice" and math.isqrt(self.points) ** 2 != self.points:
             raise InputError(f"A lattice has as many times as places, so points must be a square, not {self.points}.")
+        if not np.isfinite(self.at).all() or (np.diff(self.at) <= 0).any():
+            raise InputError(f"The times of a task must be finite and increasing, not {list(self.at)}.")
 
     def horizons_on(self, dataset: Dataset) -> tuple[Horizon, ...]:
         """All frames that every case has, from the first on, or as many as times are asked for.
@@ -135,7 +139,21 @@ class FieldTask:
         return self._frames(train.case_times[case, None, :length])[0] if self.at else np.arange(min(length, steps))
 
     def _frames(self, times: np.ndarray) -> np.ndarray:
-        """Frames [case, times asked for] nearest to the times asked for, of frames at `times` [case, T]."""
+        """Frames [case, times asked for] nearest to the times asked for, of frames at `times` [case, T].
+
+        Raises:
+            InputError: a time lies outside of the frames of a case by more than half a frame.
+        """
+        gaps = np.diff(times, axis=1) if times.shape[1] > 1 else np.zeros((len(times), 1))
+        slack = 1e-9 * np.abs(times).max(axis=1)  # rounding
+        low, high = times[:, 0] - gaps[:, 0] / 2 - slack, times[:, -1] + gaps[:, -1] / 2 + slack
+        for time in self.at:
+            if (missed := np.flatnonzero((time < low) | (time > high))).size:
+                first, last = times[missed[0], [0, -1]]
+                raise InputError(
+                    f"The task asks for the time {time:g} s, but the data have a case with frames from {first:g} to "
+                    f"{last:g} s; ask for times in between."
+                )
         return np.abs(times[:, None] - np.asarray(self.at)[:, None]).argmin(axis=-1)
 
     def _observed(self, asked: Query, frames: xr.Dataset) -> xr.Dataset:

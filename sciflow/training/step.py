@@ -79,9 +79,10 @@ class StepModel(nn.Module):
             loss "mse":       mean of (o - z)^2, in normalised units
             loss "relative":  mean over fields of  ( sum of (x - y)^2 / sum of y^2 )^(1/2),  sums over frames and cells
             loss "nmse":      sum of (x - y)^2 / mean over the batch of (sum of y^2),  sums over frames, fields, cells
-            loss "nll":       mean of v^(1/2) (log(2 pi v) + (o - z)^2 / v) / 2, v the variance of o; the factor in
-                              front is not differentiated (Seitzer et al. 2022, ICLR, arXiv:2203.09168, beta 1/2): it
-                              keeps places where v is large from being neglected
+            loss "nll":       mean of w (log(2 pi v) + (o - z)^2 / v) / 2, v the variance of o. While training w is
+                              v^(1/2), not differentiated (Seitzer et al. 2022, ICLR, arXiv:2203.09168, beta 1/2): it
+                              keeps places where v is large from being neglected. In evaluation mode w is 1, since
+                              the weighted value is no proper score: it can rank a wrong v above the true one
 
         where x and y are the frames given and the true ones, in physical units; the mean of the last over a batch is
         the ratio of its totals. With the push-forward trick the calls
@@ -180,7 +181,8 @@ class StepModel(nn.Module):
         if self.loss == "nmse":
             return self._nmse(output, batch)
         if self.loss == "nll":
-            error = self._scored(_negative_log_likelihood(output, self.target(batch)), batch)
+            likelihood = _negative_log_likelihood(output, self.target(batch), weighted=self.training)
+            error = self._scored(likelihood, batch)
         else:
             error = self._scored((output - self.target(batch)).square(), batch)
         if not self.masked and not self.known:
@@ -213,10 +215,10 @@ def _variance(output: Tensor) -> Tensor:
     return nn.functional.softplus(output[:, output.shape[1] // 2 :]) + _LEAST_VARIANCE
 
 
-def _negative_log_likelihood(output: Tensor, target: Tensor) -> Tensor:
+def _negative_log_likelihood(output: Tensor, target: Tensor, *, weighted: bool) -> Tensor:
     variance = _variance(output)
     likelihood = 0.5 * ((2 * math.pi * variance).log() + (_values(output) - target).square() / variance)
-    return variance.detach().sqrt() * likelihood
+    return variance.detach().sqrt() * likelihood if weighted else likelihood
 
 
 def some_points(batch: Batch, count: int) -> Batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from sciflow.baselines.mean import MeanField
 from sciflow.core import InputError
-from sciflow.data import Dataset, from_arrays, splits
+from sciflow.data import Dataset, from_arrays, open_dataset, splits
 from sciflow.evaluation import Results, load_suite, run
 from sciflow.evaluation.by_table import by_markdown, by_table, pairs_of
 from sciflow.evaluation.results import COLUMNS
@@ -148,7 +149,7 @@ def test_paired_differences_of_made_numbers() -> None:
     facts = {"split": "random", "pairs": {"b": "a"}, "by": {"name": "m", "values": {str(c): c // 4 for c in range(8)}}}
     found = by_table(Results(table, pd.DataFrame(), pd.DataFrame(), facts))
     whole = found[(found["method"] == "b") & (found["m"] == "all")].iloc[0]
-    assert (whole["against"], whole["cases"]) == ("a", 8)
+    assert (whole["against"], whole["cases"], whole["pairs"]) == ("a", 8, 8)
     assert whole["difference"] == whole["low"] == whole["high"] == 0.5  # what cases and seeds share cancels
     assert whole["value"] == pytest.approx(36.0) and whole["standard_error"] == pytest.approx(np.sqrt(600 / 8))
     part = found[(found["method"] == "a") & (found["m"] == 1)].iloc[0]
@@ -156,6 +157,19 @@ def test_paired_differences_of_made_numbers() -> None:
     assert "| b − a |" in by_markdown(Results(table, pd.DataFrame(), pd.DataFrame(), facts))
     plain = by_table(Results(table, pd.DataFrame(), pd.DataFrame(), {"split": "random", "by": facts["by"]}))
     assert list(plain.columns) == ["split", "horizon", "method", "label", "m", "value", "standard_error", "cases"]
+
+
+def test_paired_differences_of_forecasts_that_diverge() -> None:
+    """Of 8 cases one diverges in both methods, which makes no pair, and one in the first alone."""
+    values = {"a": [np.inf, np.inf, *[2.0] * 6], "b": [np.inf, *[1.0] * 7]}
+    cases = range(8)
+    rows = [("s", m, 0, "random", 3, "rmse", "all", case, each[case]) for m, each in values.items() for case in cases]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    results = Results(table, pd.DataFrame(), pd.DataFrame(), {"split": "random", "pairs": {"b": "a"}})
+    whole = by_table(results).set_index("method").loc["b"]
+    assert (whole["cases"], whole["pairs"]) == (8, 7)
+    assert whole["difference"] == whole["low"] == -np.inf and whole["high"] == pytest.approx(-1.0)
+    assert "| b − a | -inf [-inf, -1] (7 of 8 cases) |" in by_markdown(results)
 
 
 def test_who_is_compared_with_whom(waves: Path) -> None:
@@ -176,6 +190,10 @@ def test_who_is_compared_with_whom(waves: Path) -> None:
     [
         ({"method": "mean", "conserve": {"nois": 1}}, "nois is not an option.*noise"),
         ({"method": "mean", "predict": {"draws": 3}}, "no options that act when predicting"),
+        ({"method": "anp", "predict": {"draw": 3}}, "no option of prediction 'draw'.*draws"),
+        ({"method": "anp", "predict": {"draws": 0}, "conserve": {}}, "draws must be a whole number"),
+        ({"method": "anp", "ensemble": 2, "predict": {"dropout": 0.1}}, "dropout must be True or False"),
+        ({"method": "mean", "conserve": {"covariance": "full"}, "conformal": True}, "covariance.*'full'"),
         ({"method": "mean", "ensemble": 3}, "draws nothing"),
         ({"method": "mean", "ensemble": 1}, "ensemble"),
         ({"callable": "a:b", "ensemble": 2}, "give it a method"),
@@ -185,6 +203,19 @@ def test_bad_entries_are_found_before_anything_runs(waves: Path, entry: dict[str
     with pytest.raises(InputError, match=message):
         run(suite(waves, entry), "never-written", progress=False)
     assert not Path("never-written").exists()
+
+
+def test_too_few_validation_cases_are_found_before_anything_is_trained(
+    waves: Path, tmp_path: Path, fitted: list[str]
+) -> None:
+    entries = [{"method": "mean"}, {"method": "mean", "label": "sure", "conformal": True}]
+    shutil.copy(waves, tmp_path / "few.h5")
+    few = open_dataset(tmp_path / "few.h5")
+    few.with_split(splits.random(few, counts={"train": 32, "valid": 18, "test": 6}, seed=0), "few")
+    data = {"path": str(tmp_path / "few.h5")}
+    with pytest.raises(InputError, match="at least 19 validation cases, not 18"):
+        run(suite(waves, *entries, data=data, split="few"), tmp_path / "out", progress=False)
+    assert fitted == []
 
 
 def test_bad_suites(waves: Path) -> None:

@@ -152,7 +152,11 @@ def test_shock_position_error_of_a_late_front(ramp: np.ndarray) -> None:
     still = truth.copy()
     still[:, 0] = 0.0  # no front yet: the frame does not count
     assert value_of("shock_position_error", frames_of(still, still)) == 0.0
-    assert np.isfinite(value_of("shock_position_error", frames_of(np.full_like(truth, np.nan), truth)))
+    for lost in (np.nan, np.inf, -np.inf):
+        broken = truth.copy()
+        broken[0, 1, 3] = lost  # one value of one frame
+        assert value_of("shock_position_error", frames_of(broken, truth)) == np.inf
+        assert value_of("shock_position_error", frames_of(broken, np.ones_like(truth))) == 0.0  # has no front
 
 
 def test_sampled_fronts_and_the_published_mistake() -> None:

@@ -67,6 +67,23 @@ def test_the_error_is_the_weighted_likelihood(noisy: Dataset) -> None:
     law = torch.distributions.Normal(torch.zeros_like(target), torch.full_like(target, 2.0))
     expected = -(2.0 * law.log_prob(target)).flatten(1).mean(1)
     torch.testing.assert_close(model(batch), expected, rtol=1e-4, atol=1e-5)
+    plain = -law.log_prob(target).flatten(1).mean(1)
+    torch.testing.assert_close(model.eval()(batch), plain, rtol=1e-4, atol=1e-5)
+
+
+def test_the_validation_score_is_best_for_the_true_variance(noisy: Dataset) -> None:
+    """Normalised increments have a mean square of 1; with the weight of training half of it would win."""
+    from sciflow.data import Windows
+    from sciflow.training.batches import read_batch
+
+    batch = read_batch(Windows(noisy, frames_in=1, frames_out=1), range(200), torch.device("cpu"))
+    model = StepModel(Fixed(1), Normaliser.fit(noisy), predict="increment", masked=False, loss="nll").eval()
+    square = float(model.target(batch).square().mean())
+    scores = {}
+    for share in (1e-4, 0.5, 1.0, 2.0):
+        model.network.level.data.fill_(math.log(math.expm1(share * square)))
+        scores[share] = float(model(batch).detach().mean())
+    assert min(scores, key=scores.__getitem__) == 1.0
 
 
 def test_where_noise_is_large_is_learnt(noisy: Dataset, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sciflow.conservation.neural_process.network import ProcessNetwork
+from sciflow.conservation.neural_process.numbers import require_whole
 from sciflow.conservation.neural_process.training import seeded
 from sciflow.core import InputError
 
@@ -35,12 +36,10 @@ class Draws:
     seed: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.draws, int) or self.draws < 1:
-            raise InputError(f"draws must be a whole number of at least 1, not {self.draws!r}.")
+        require_whole("draws", self.draws)
         if not isinstance(self.dropout, bool):
             raise InputError(f"dropout must be True or False, not {self.dropout!r}; its rate is dropout_rate.")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise InputError(f"seed must be a whole number of at least 0, not {self.seed!r}.")
+        require_whole("seed", self.seed, least=0)
 
 
 @torch.no_grad()

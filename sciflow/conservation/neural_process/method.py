@@ -19,6 +19,7 @@ from sciflow.conservation.neural_process.conditional import ConditionalNetwork
 from sciflow.conservation.neural_process.coordinates import Coordinates, Scaling
 from sciflow.conservation.neural_process.forecasting import Draws, predicted
 from sciflow.conservation.neural_process.network import ProcessNetwork
+from sciflow.conservation.neural_process.numbers import require_number, require_whole
 from sciflow.conservation.neural_process.objective import Objective
 from sciflow.conservation.neural_process.sampling import Pattern
 from sciflow.conservation.neural_process.training import Recipe, seeded, train_network
@@ -48,9 +49,15 @@ class NeuralProcess(Baseline):
     """
 
     seeded: ClassVar[bool] = True
+    needs_observations: ClassVar[bool] = True
 
     def __init__(self, network: dict[str, Any], recipe: Recipe, draws: Draws | None) -> None:
         super().__init__()
+        for option, value in network.items():
+            if option.endswith("_rate"):
+                require_number(option, value, positive=False)
+            else:
+                require_whole(option, value)
         self._network_options, self._recipe, self._draws = network, recipe, draws
         self._ready: ProcessNetwork | None = None
 
@@ -209,7 +216,7 @@ class AttentiveNeuralProcess(NeuralProcess):
         dropout: whether it stays on for a forecast, each draw with its own, and for the choice of the best weights.
 
     Raises:
-        InputError: a value is out of its range.
+        InputError: a value is out of its range, or a number that must be whole is not.
 
     Sources: Kim et al., ICLR 2019; Hansen et al., ICML 2023 (arXiv:2302.11002).
     """
@@ -260,7 +267,7 @@ class ConditionalNeuralProcess(NeuralProcess):
         sampling, points, coordinates, batch_size, learning_rate, steps, seconds, physics, seed, device: see `Recipe`.
 
     Raises:
-        InputError: a value is out of its range.
+        InputError: a value is out of its range, or a number that must be whole is not.
 
     Source: Garnelo et al., ICML 2018 (arXiv:1807.01613).
     """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
 
+from sciflow.conservation.neural_process.numbers import require_points
 from sciflow.core import InputError
 from sciflow.data.grid import bounds
 
@@ -54,7 +55,7 @@ class Sampler:
         points: n and m.
 
     Raises:
-        InputError: an unknown pattern, or fewer than one point.
+        InputError: an unknown pattern, or points that are not two integers of at least 1.
 
     Source: the lattice of Hansen et al. (arXiv:2302.11002), n = m = 10.
     """
@@ -62,8 +63,7 @@ class Sampler:
     def __init__(self, dataset: Dataset, pattern: Pattern, points: Sequence[int]) -> None:
         if pattern not in ("lattice", "scattered"):
             raise InputError(f"sampling must be 'lattice' or 'scattered', not {pattern!r}.")
-        if len(points) != 2 or min(points) < 1:
-            raise InputError(f"points must be two whole numbers of at least 1 (times and places), not {tuple(points)}.")
+        require_points(points)
         self.dataset, self.pattern, (self.times, self.places) = dataset, pattern, points
         self._held: dict[int, np.ndarray] = {}
         self._room = float(_HELD_BYTES)

@@ -21,7 +21,7 @@ def pretrained(name: str) -> NeuralProcess:
 
     New ones are made by training and saving into the folder ``sciflow/conservation/weights``, about 1 MB each::
 
-        method = AttentiveNeuralProcess(seconds=450).fit(data.train, data.valid)
+        method = AttentiveNeuralProcess(steps=2600, dropout=True).fit(data.train, data.valid)
         method.save(WEIGHTS / "anp-porous-medium")
 
     Args:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sciflow.conservation.neural_process.coordinates import Scaling
 from sciflow.conservation.neural_process.network import ProcessNetwork
+from sciflow.conservation.neural_process.numbers import require_number, require_points, require_whole
 from sciflow.conservation.neural_process.objective import Objective
 from sciflow.conservation.neural_process.sampling import Pattern, Sampler
 from sciflow.core import InputError
@@ -62,12 +63,15 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.steps is not None and self.seconds is not None:
             raise InputError("Both steps and seconds are given for one training; leave one of them out.")
-        for name in ("batch_size", "learning_rate", "steps", "seconds"):
-            value = getattr(self, name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise InputError(f"{name} must be positive, not {value}.")
-        if not self.physics >= 0:
-            raise InputError(f"The weight physics must be at least 0, not {self.physics}.")
+        require_points(self.points)
+        require_whole("batch_size", self.batch_size)
+        if self.steps is not None:
+            require_whole("steps", self.steps)
+        require_whole("seed", self.seed, least=0)
+        require_number("learning_rate", self.learning_rate, positive=True)
+        if self.seconds is not None:
+            require_number("seconds", self.seconds, positive=True)
+        require_number("The weight physics", self.physics, positive=False)
 
     def progress(self, step: int, elapsed: float) -> float:
         """The part of the training that is over, 0 … 1."""

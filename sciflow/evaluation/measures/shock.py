@@ -19,7 +19,8 @@ class ShockPositionError(Metric):
     front(u) is where u first falls from the left to the threshold or below it, by linear interpolation between nodes;
     the right end of the domain if it never does. The threshold is a tenth of the range of the true frame above its
     lowest value, the same for both, so that noise about 0 ahead of the front does not count. Frames whose truth is
-    constant have no front and do not count; a case without any scores 0.
+    constant have no front and do not count; a case without any scores 0. A forecast frame that is not finite everywhere
+    has no front either: its distance is infinite.
 
     Raises:
         InputError: the fields have more than one space axis.
@@ -37,9 +38,11 @@ class ShockPositionError(Metric):
         points = frames.positions[axis][:, None, None] if axis in frames.positions else frames.points[axis]
         low, high = truth.min(axis=-1), truth.max(axis=-1)
         threshold = low + _HEIGHT * (high - low)
-        gap = front(frames.masked_prediction, points, threshold) - front(truth, points, threshold)
-        counted = (high > low).astype(float)
-        return np.stack([counted * np.abs(gap), counted], axis=-1)
+        given = frames.masked_prediction
+        gap = np.abs(front(given, points, threshold) - front(truth, points, threshold))
+        gap = np.where(np.isfinite(given).all(axis=-1), gap, np.inf)
+        counted = high > low
+        return np.stack([np.where(counted, gap, 0.0), counted.astype(float)], axis=-1)
 
     def value(self, terms: np.ndarray) -> np.ndarray:
         return ratio(terms[..., 0], terms[..., 1])
