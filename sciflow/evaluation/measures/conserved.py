@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _OfLaws(Metric):
-    """One row for each law. Of the laws of different units a relative metric has a mean, the others no row "all".
+    """One row for each law, and a row "all" only where there is a single one.
 
     Raises:
         InputError: the data set names no problem, or the problem declares no law whose density is a function of stored
@@ -107,7 +107,6 @@ class ConservationRelative(_OfLaws):
 
     name = "conservation_relative"
     combine = "max"
-    relative = True
 
     def of_frames(self, gap: np.ndarray, size: np.ndarray) -> np.ndarray:
         share = ratio(np.abs(gap), size)
