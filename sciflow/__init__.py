@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from sciflow import baselines, core, data, evaluation, operators, plot, problems, solvers, testing, training
+    from sciflow import (
+        baselines,
+        conservation,
+        core,
+        data,
+        evaluation,
+        operators,
+        plot,
+        problems,
+        solvers,
+        testing,
+        training,
+    )
     from sciflow.data import from_arrays, generate, open_dataset
     from sciflow.problems import Problem, register
     from sciflow.solvers import simulate
@@ -31,6 +43,7 @@ _HOME_OF = {
 }
 _SUBMODULES = (
     "baselines",
+    "conservation",
     "core",
     "data",
     "evaluation",
@@ -47,6 +60,7 @@ __all__ = [
     "Surrogate",
     "__version__",
     "baselines",
+    "conservation",
     "core",
     "data",
     "evaluation",

@@ -36,6 +36,16 @@ methods.add(
     "gappy-pod", "sciflow.baselines.gappy_pod:GappyPod", summary="POD conditioned on observations, with variance"
 )
 methods.add("kriging", "sciflow.baselines.kriging:Kriging", summary="Gaussian process in space and time for each case")
+methods.add(
+    "anp",
+    "sciflow.conservation.neural_process.method:AttentiveNeuralProcess",
+    summary="attentive neural process: observations to fields, with members",
+)
+methods.add(
+    "cnp",
+    "sciflow.conservation.neural_process.method:ConditionalNeuralProcess",
+    summary="conditional neural process: observations to fields, with variance",
+)
 methods.add("pinn", "sciflow.pinn.method:PinnMethod", summary="a physics-informed network for each case")
 methods.add("lpinn", "sciflow.pinn.method:LagrangianMethod", summary="a Lagrangian one for each case")
 methods.add("coarse-solver", "sciflow.baselines.coarse:CoarseSolver", summary="the reference solver on a coarser grid")

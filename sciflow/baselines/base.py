@@ -28,6 +28,7 @@ class Baseline(Method):
 
     seeded: ClassVar[bool] = False  # whether `seed` changes the result; if not, one seed is enough
     learns: ClassVar[bool] = True  # whether fit must come before predict
+    needs_observations: ClassVar[bool] = False  # whether queries must hold some, which those of a data set do not
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = {}

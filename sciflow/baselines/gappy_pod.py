@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self, final
+from typing import TYPE_CHECKING, ClassVar, Self, final
 
 import numpy as np
 import xarray as xr
@@ -53,6 +53,7 @@ class GappyPod(Baseline):
     """
 
     name = "gappy-pod"
+    needs_observations: ClassVar[bool] = True
 
     def __init__(self, rank: int = 128, noise: float | None = None, factor: int = 0) -> None:
         self.rank, self.noise, self.factor = rank, noise, factor

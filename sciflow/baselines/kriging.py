@@ -56,6 +56,7 @@ class Kriging(Baseline):
     """
 
     name = "kriging"
+    needs_observations: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
 
     def __init__(self, points: int = 150, noise: float | None = None, seed: int = 0) -> None:

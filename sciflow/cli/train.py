@@ -47,29 +47,50 @@ def train(
 
 
 def predict(
-    folder: Annotated[Path, typer.Argument(help="Folder of a trained model.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a trained model, or the checkpoint of a run.")],
     file: Annotated[Path, typer.Argument(help="An HDF5 data set with cases to forecast.")],
     out: Annotated[Path, typer.Option("--out", help="HDF5 file for the forecast.")],
     split: Split = None,
     part: Annotated[str, typer.Option(help="Part of the split, or 'all' for every case.")] = "test",
+    conserve: Annotated[
+        bool, typer.Option("--conserve", help="Correct the forecast by the conservation laws of the problem.")
+    ] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="With --conserve: an option, as in --set noise=0.01; may be repeated."
+        ),
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option("--plot", help="Also draw forecast, truth and difference of the first case (PNG).")
     ] = None,
 ) -> None:
-    """Roll a trained model out from the first frames of the test cases over all later ones."""
+    """Roll a trained model out from the first frames of the test cases over all later ones.
+
+    With --conserve a model that gives a variance is corrected where it is unsure; for others say --set hard=true. With
+    --set stepwise=true every frame is corrected before the next is forecast. A variance is in the file's group
+    "variance".
+    """
+    from sciflow.conservation import Conserving, load_method
     from sciflow.core.files import atomic_path
     from sciflow.data import open_dataset
-    from sciflow.training import Surrogate
 
-    surrogate = Surrogate.load(folder)
+    options = parse_values(overrides)
+    if options and not conserve:
+        raise InputError(f"The option {next(iter(options))!r} is one of the conservation of laws; give --conserve too.")
+    method = load_method(folder)
+    if conserve:
+        method = Conserving(method, **options)
     dataset = open_dataset(file)
     if part != "all":
         parts = dataset.split(split)
         _require(parts, part)
         dataset = parts[part]
-    forecast = surrogate.predict(dataset)
+    forecast = method.predict(dataset)
     with atomic_path(out) as temporary:
         forecast.mean.to_netcdf(temporary, engine="h5netcdf")
+        if forecast.variance is not None:
+            forecast.variance.to_netcdf(temporary, mode="a", group="variance", engine="h5netcdf")
     if picture is not None:
         from sciflow import plot
 

@@ -153,6 +153,8 @@ def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:
     if wanted.kind == "where":
         assert wanted.parameter is not None
         return splits.where(dataset, wanted.parameter, wanted.values)
+    if wanted.kind == "subsets":
+        return splits.listed(dataset, wanted.subsets, wanted.fractions, seed=wanted.seed)
     if wanted.kind == "outermost":
         return splits.outermost(dataset, wanted.parameters, fraction=wanted.fraction, seed=wanted.seed)
     if wanted.kind == "deduplicated":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,25 @@ def later_frames(dataset: Dataset, frames_in: int, *, step: int = 1) -> Query:
             f"The cases have {lengths[0]} valid frames; {frames_in} context frames leave none to forecast."
         )
     return query(dataset, [0], frames_in, frames - frames_in, step=step)
+
+
+def at_frames(asked: Query, frames: np.ndarray) -> Query:
+    """A query for some of the frames of another one, by their numbers [case, n]; what is given stays the same."""
+    context = int(asked.context.sizes["time"])
+    rows = np.concatenate([np.tile(np.arange(context), (asked.cases, 1)), context + frames], axis=1)
+    return replace(
+        asked,
+        times=np.take_along_axis(asked.times, frames, axis=1),
+        signals={name: np.take_along_axis(values, rows, axis=1) for name, values in asked.signals.items()},
+        known=None if asked.known is None else frames_of_cases(asked.known, frames),
+    )
+
+
+def frames_of_cases(data: xr.Dataset, frames: np.ndarray) -> xr.Dataset:
+    """Frames of each case, by their numbers [case, n], of variables (case, time, \\*space)."""
+    of_case = xr.DataArray(np.arange(len(frames)), dims="case")
+    chosen = data.isel(case=of_case, time=xr.DataArray(frames, dims=("case", "time")))
+    return chosen.map(lambda values: values.transpose(*data[values.name].dims), keep_attrs=True)
 
 
 def truth(dataset: Dataset, starts: Sequence[int], frames_in: int, steps: int, *, step: int = 1) -> xr.Dataset:

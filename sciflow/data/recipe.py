@@ -52,13 +52,14 @@ class SplitRecipe(Config):
 
     Attributes:
         kind: "random"; "extrapolate" in a parameter or number; "outermost" in several parameters; "where" a parameter
-            has one of some values; "deduplicated", each flow once; "paper", that of CFDBench.
+            has one of some values; "subsets", test cases are those of some lists, the others are dealt out by
+            `fractions`; "deduplicated", each flow once; "paper", that of CFDBench.
         parameter, parameters: to extrapolate in; of "where", the one that has the `values` in test cases.
-        subsets: lists that "paper" and "deduplicated" take their cases from.
+        subsets: lists that "paper" and "deduplicated" take their cases from, and that "subsets" tests on.
         task: for "paper", whose rounding of part sizes differs by task.
     """
 
-    kind: Literal["random", "extrapolate", "outermost", "where", "deduplicated", "paper"] = "random"
+    kind: Literal["random", "extrapolate", "outermost", "where", "subsets", "deduplicated", "paper"] = "random"
     counts: dict[str, int] | None = None
     fractions: dict[str, float] | None = None
     interior: tuple[str, ...] = ()
@@ -79,8 +80,8 @@ class SplitRecipe(Config):
             raise ValueError("a split of kind 'outermost' needs the parameters to extrapolate in")
         if self.kind == "where" and (self.parameter is None or not self.values):
             raise ValueError("a split of kind 'where' needs a parameter and the values of the test cases")
-        if self.kind == "paper" and not self.subsets:
-            raise ValueError("a split of kind 'paper' needs subsets, such as [prop, bc]")
+        if self.kind in ("paper", "subsets") and not self.subsets:
+            raise ValueError(f"a split of kind '{self.kind}' needs subsets, such as [prop, bc]")
         return self
 
 

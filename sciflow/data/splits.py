@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Split = dict[str, list[int]]
 FRACTIONS = {"train": 0.7, "valid": 0.1, "test": 0.2}
 _DEDUPLICATED = {"train": 0.8, "valid": 0.1, "test": 0.1}
+_OTHERS = {"train": 0.875, "valid": 0.125}
 _FLOW = ("parameter", "coefficient")  # roles of the coordinates that determine a case
 
 
@@ -145,6 +146,32 @@ def where(dataset: Dataset, parameter: str, values: Sequence[float]) -> Split:
         )
     cases = np.asarray(dataset.cases)
     return {"train": cases[~test].tolist(), "test": cases[test].tolist()}
+
+
+def listed(
+    dataset: Dataset, subsets: Sequence[str], fractions: Mapping[str, float] | None = None, *, seed: int = 0
+) -> Split:
+    """Test cases from named lists of the problem; all others are dealt out at random to the other parts.
+
+    Args:
+        dataset: generated from several subsets, such as ``"training+published"``.
+        subsets: the lists to test on.
+        fractions: share of each part among the other cases, adding up to 1; by default 0.875 train, 0.125 valid.
+        seed: for that draw.
+
+    Raises:
+        InputError: a list is not in the data set, no other case is left, or a part would be empty or is called "test".
+    """
+    test = np.concatenate(list(members(dataset, subsets).values()))
+    others = np.setdiff1d(dataset.cases, test)
+    shares = dict(fractions or _OTHERS)
+    if "test" in shares:
+        raise InputError("A split by subsets fills the part 'test' from its lists; leave it out of the fractions.")
+    if not len(others):
+        raise CannotSplit(f"The split by the subsets {', '.join(subsets)} leaves no case for training.")
+    drawn = random(len(others), shares, seed=seed)
+    parts = {part: sorted(int(others[index]) for index in own) for part, own in drawn.items()}
+    return {**parts, "test": sorted(int(case) for case in test)}
 
 
 def outermost(

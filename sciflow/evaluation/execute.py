@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from sciflow.core import InputError, Method, atomic_path, describe, digest, explained
+from sciflow.core import InputError, Method, atomic_path, describe, explained
+from sciflow.evaluation.calibration import calibrated
 from sciflow.evaluation.cost import PeakMemory
 from sciflow.evaluation.forecast import evaluate
-from sciflow.evaluation.methods import build_entry
-from sciflow.evaluation.plan import PlannedRun, evaluation_digest, read_json
+from sciflow.evaluation.methods import build_base, completed
+from sciflow.evaluation.plan import PlannedRun, base_digest, evaluation_digest, read_json
+from sciflow.evaluation.shared_training import take_training
 from sciflow.evaluation.tasks import on_grid, training_mean
 from sciflow.evaluation.tuning import tune
 
@@ -59,7 +61,8 @@ def execute(
     write = _logger(folder / "log.jsonl")
     write({"event": run.status})
     try:
-        method = _fitted(run, suite, parts, folder, write, progress=progress, log=log)
+        trained = _fitted(run, suite, parts, folder, write, progress=progress, log=log)
+        method = calibrated(completed(trained, run.entry), parts.get("valid"), suite.task.asked)
         _score(run, suite, parts, transfer or {}, method, folder, write)
     except Exception as error:
         write({"event": "failed", "error": f"{type(error).__name__}: {error}"})
@@ -81,18 +84,20 @@ def _fitted(
     progress: bool,
     log: Sequence[str],
 ) -> Method:
-    """The fitted method: loaded if its checkpoint is complete, else fitted and saved."""
+    """The trained part of a run: loaded if a checkpoint of it is complete, here or in another run, else fitted."""
     task = suite.task.asked
-    cost = read_json(folder / "cost.json")
-    if "fit_seconds" in cost:
-        method = build_entry(run.entry, run.seed, task)
+    if "fit_seconds" not in read_json(folder / "cost.json"):
+        _write_json(folder / "config.json", _config(run, suite, scored=False))
+        _write_json(folder / "environment.json", describe())
+        if (source := take_training(run.base, folder, run.folder.parent)) is not None:
+            write({"event": "shared", "training_of": source})
+    if "fit_seconds" in read_json(folder / "cost.json"):
+        method = build_base(run.entry, run.seed, task)
         if (folder / "checkpoint").is_dir():
             return type(method).load(folder / "checkpoint")
         return method.fit(parts["train"], parts.get("valid"))  # cannot be stored: foreign code or a solver
-    _write_json(folder / "config.json", _config(run, suite, scored=False))
-    _write_json(folder / "environment.json", describe())
     entry, tuning_seconds = _tuned(run, suite, parts)
-    method = build_entry(entry, run.seed, task)
+    method = build_base(entry, run.seed, task)
     extra = _fit_options(method, folder, write, progress=progress, log=log)
     begin = time.perf_counter()
     with PeakMemory() as memory:
@@ -114,12 +119,12 @@ def _tuned(run: PlannedRun, suite: Suite, parts: dict[str, Dataset]) -> tuple[Me
     if suite.tuning is None or not entry.search:
         return entry, {}
     task, seed = suite.task.asked, suite.seeds[0]
-    shared = digest({name: value for name, value in run.identity.items() if name != "seed"})
+    shared = base_digest({name: value for name, value in run.identity.items() if name != "seed"})
     folder = run.folder.parents[1] / "tuning" / shared
 
     def candidate(config: Mapping[str, Any], training: Mapping[str, Any]) -> Method:
-        changed = entry.model_copy(update={"config": dict(config), "training": dict(training)})
-        return build_entry(changed, seed, task)
+        changed = entry.model_copy(update={"config": dict(config), "training": dict(training), "ensemble": None})
+        return build_base(changed, seed, task)
 
     setting = (entry.title, entry.config, entry.training, entry.search, suite.tuning)
     found = tune(*setting, parts["train"], parts.get("valid"), folder, candidate)
@@ -129,7 +134,7 @@ def _tuned(run: PlannedRun, suite: Suite, parts: dict[str, Dataset]) -> tuple[Me
 
 def _device(method: Method) -> str:
     """Where a method computes: that of its network, else JAX's default where it is a solver, else the CPU."""
-    network = getattr(method, "network", None)
+    network = getattr(next(iter(getattr(method, "methods", ())), method), "network", None)
     if network is not None:
         return next((parameter.device.type for parameter in network.parameters()), "cpu")
     if getattr(method, "learns", True):

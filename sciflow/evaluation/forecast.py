@@ -144,14 +144,12 @@ def _score_chunk(
     reference: np.ndarray | None,
 ) -> None:
     """Predict and pool one chunk."""
-    from sciflow.data import truth
-
     asked = task.ask(part, starts, steps)
     forecast = predict(asked)
     check_forecast(forecast, asked.cases, steps, method)
     frames = frames_of(
         forecast.mean,
-        truth(part, starts, task.frames_in, steps, step=task.step),
+        task.truth(part, starts, steps),
         asked.context,
         asked.times,
         context_times=asked.context_times,
@@ -180,8 +178,6 @@ def _example(
     Args:
         only: the answer, if one query was all; solving it anew can take minutes.
     """
-    from sciflow.data import truth
-
     horizon = max(task.horizons_on(dataset), key=lambda item: item.steps)
     rows = table[
         (table["horizon"] == horizon.steps) & (table["metric"] == "persistence_nmse") & (table["field"] == ALL)
@@ -193,7 +189,7 @@ def _example(
     asked = task.ask(part, [start], horizon.steps)
     same = only is not None and (only.cases, only.steps) == (1, horizon.steps) and len(starts) == 1
     forecast = (only if only is not None and same else method.predict(asked)).mean
-    real = truth(part, [start], task.frames_in, horizon.steps, step=task.step)
+    real = task.truth(part, [start], horizon.steps)
     fields = list(real.data_vars)
     out = xr.Dataset(attrs={"case": case, "start": start, "steps": horizon.steps})
     for name in fields:

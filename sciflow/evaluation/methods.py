@@ -86,15 +86,28 @@ def build(
 
 
 def build_entry(entry: MethodEntry, seed: int, task: EvaluationTask | None = None) -> Method:
-    """The unfitted method of a suite's entry.
+    """The unfitted method of a suite's entry, with all that is put around it (see `completed`)."""
+    return completed(build_base(entry, seed, task), entry)
 
-    Networks see the context frames of the task, as far apart as there, unless their training says otherwise.
+
+def build_base(entry: MethodEntry, seed: int, task: EvaluationTask | None = None) -> Method:
+    """The part of an entry's method that is trained, unfitted.
+
+    Networks see the context frames of the task, as far apart as there, unless their training says otherwise. The
+    members of an ensemble of N have the seeds N s, N s + 1, ..., so that those of different seeds s differ.
     """
     kind, value = entry.source
     if kind == "method":
         given = {"frames_in": task.frames_in, "frame_step": task.step} if task is not None else {}
         training = {**given, **entry.training} if is_network(value) else entry.training
-        return build(value, entry.config, training=training, seed=seed)
+        if entry.ensemble is None:
+            return build(value, entry.config, training=training, seed=seed)
+        if not _draws(value):
+            raise InputError(f"The method '{value}' draws nothing, so the members of its ensemble would be equal.")
+        from sciflow.conservation import Ensemble
+
+        seeds = range(entry.ensemble * seed, entry.ensemble * (seed + 1))
+        return Ensemble([build(value, entry.config, training=training, seed=member) for member in seeds])
     if entry.config or entry.training:
         raise InputError(f"The method '{entry.title}' is given as {kind}, which takes neither config nor training.")
     if kind == "callable":
@@ -106,17 +119,45 @@ def build_entry(entry: MethodEntry, seed: int, task: EvaluationTask | None = Non
     return PredictionFile(value, entry.title)
 
 
+def completed(base: Method, entry: MethodEntry) -> Method:
+    """The method of an entry around its trained part: options of predicting, conservation, intervals.
+
+    Raises:
+        InputError: the method has no options of predicting, or an option is wrong.
+    """
+    method = base
+    if entry.predict:
+        change = getattr(method, "with_options", None)
+        if change is None:
+            raise InputError(f"The method '{entry.title}' has no options that act when predicting; leave predict out.")
+        method = change(**entry.predict)
+    if entry.conserve is not None:
+        from sciflow.conservation import Conserving
+
+        method = Conserving(method, **entry.conserve)
+    if entry.conformal:
+        from sciflow.conservation import Conformal
+
+        method = Conformal(method)
+    return method
+
+
 def seeds_of(entry: MethodEntry, seeds: Sequence[int]) -> tuple[int, ...]:
     """Seeds to run an entry with: only the first where the method draws nothing."""
     wanted = tuple(entry.seeds if entry.seeds is not None else seeds)
     kind, value = entry.source
     if kind != "method":
         return wanted[:1]
-    if is_network(value):
-        return wanted
+    return wanted if _draws(value) else wanted[:1]
+
+
+def _draws(name: str) -> bool:
+    """Whether the result of a method depends on its seed."""
+    if is_network(name):
+        return True
     from sciflow.baselines import methods
 
-    return wanted if getattr(methods.get(value), "seeded", True) else wanted[:1]
+    return bool(getattr(methods.get(name), "seeded", True))
 
 
 def _checked(name: str, target: type[Method], options: Mapping[str, Any]) -> dict[str, Any]:

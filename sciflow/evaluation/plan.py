@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -22,6 +23,7 @@ Status = Literal["finished", "rescore", "resume", "new"]
 _SECONDS_PER_STEP = 0.05  # batch 16 on 32 x 32, 2 cores; stated where nothing better is known
 _REFERENCE = 16 * 32 * 32
 _STEPS = 2000
+_AFTER_TRAINING = ("predict", "conserve", "conformal")  # parts of an identity
 _BASELINE_MINUTES, _NETWORK_BYTES, _BASELINE_BYTES = 0.25, 25e6, 15e6
 
 
@@ -46,6 +48,11 @@ class PlannedRun:
     status: Status
     minutes: float
     bytes: float
+
+    @property
+    def base(self) -> str:
+        """Digest of all that the trained part depends on; runs with the same one share one training."""
+        return base_digest(self.identity)
 
     @property
     def partial(self) -> Path:
@@ -75,7 +82,7 @@ def plan(suite: Suite, out: Path, parts: dict[str, Dataset] | None, data_digest:
     for size in parts["train"].shape if parts else (32, 32):
         cells *= int(size)
     wanted = evaluation_digest(suite)
-    runs = []
+    runs: list[PlannedRun] = []
     for entry in suite.methods:
         for seed in seeds_of(entry, suite.seeds):
             identity = {
@@ -93,10 +100,13 @@ def plan(suite: Suite, out: Path, parts: dict[str, Dataset] | None, data_digest:
                 identity["step"] = suite.task.step
             if suite.tuning is not None and entry.search:
                 identity |= {"search": entry.search, "tuning": suite.tuning.model_dump(mode="json")}
+            identity |= _around(entry)
             name = f"{_slug(entry.title)}-seed{seed}-{digest(identity)}"
             folder = out / "runs" / name
             status = _status(folder, wanted) if parts else "new"
             minutes, size_ = _estimate(entry, out, cells, status, _tuning_steps(entry, suite))
+            if any(earlier.base == base_digest(identity) for earlier in runs):
+                minutes = min(minutes, _BASELINE_MINUTES)
             runs.append(PlannedRun(entry, seed, folder, identity, status, minutes, size_))
     return runs
 
@@ -105,6 +115,19 @@ def evaluation_digest(suite: Suite) -> str:
     """Short hash of everything that scores depend on beside the fitted method."""
     transfer = [grid.model_dump(mode="json") for grid in suite.transfer]
     return digest({"task": suite.task.described, "metrics": list(suite.metrics), "transfer": transfer})
+
+
+def base_digest(identity: Mapping[str, Any]) -> str:
+    """Short hash of the part of a run's identity that its training depends on."""
+    return digest({name: value for name, value in identity.items() if name not in _AFTER_TRAINING})
+
+
+def _around(entry: MethodEntry) -> dict[str, Any]:
+    """What an entry asks for beside a single trained model; nothing where it does not."""
+    found: dict[str, Any] = {} if entry.ensemble is None else {"ensemble": entry.ensemble}
+    found |= {"predict": entry.predict} if entry.predict else {}
+    found |= {} if entry.conserve is None else {"conserve": entry.conserve}
+    return found | ({"conformal": True} if entry.conformal else {})
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -155,12 +178,13 @@ def _estimate(entry: MethodEntry, out: Path, cells: int, status: Status, tuning:
         return 0.0, 0.0
     kind, value = entry.source
     network = kind == "method" and is_network(value)
-    steps = int(entry.training.get("steps", _STEPS)) if network else 1
+    steps = int(entry.training.get("steps", _STEPS)) * (entry.ensemble or 1) if network else 1
     for cost in sorted(out.glob("runs/*/cost.json")):
         config, seconds = read_json(cost.with_name("config.json")), read_json(cost)
         earlier = config.get("identity", {})
         if earlier.get("source") == [kind, value] and "total_seconds" in seconds:
             before = int(earlier.get("training", {}).get("steps", _STEPS)) if network else 1
+            before *= (earlier.get("ensemble") or 1) if network else 1
             size = sum(file.stat().st_size for file in cost.parent.rglob("*") if file.is_file())
             rate = (seconds["total_seconds"] - seconds.get("tuning_seconds", 0.0)) / before
             return rate * (steps + tuning) / 60, float(size)

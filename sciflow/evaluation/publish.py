@@ -16,6 +16,7 @@ from sciflow.evaluation.accuracy_cost import (
     accuracy_cost_markdown,
     drawable,
 )
+from sciflow.evaluation.by_table import by_markdown, by_table
 from sciflow.evaluation.leaderboard_notes import left_out
 from sciflow.evaluation.leaderboard_table import markdown
 from sciflow.evaluation.methods import is_network
@@ -109,6 +110,8 @@ def publish(results: Results, folder: Path, *, command: str, runs: Sequence[Plan
         "leaderboard.json": as_json(entries),
         "leaderboard.csv": as_table(entries).to_csv(index=False),
     }
+    if results.facts.get("by") or results.facts.get("pairs"):
+        texts |= {"by.csv": by_table(results).to_csv(index=False), "by.md": by_markdown(results)}
     examples = {item.entry.title: item.folder / "example.h5" for item in reversed(runs)}
     texts["report.html"] = report(results, entries, examples=examples, command=command)
     for name, text in texts.items():

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from sciflow.core import atomic_path, require_writable
+from sciflow.evaluation.by_table import grouping
+from sciflow.evaluation.calibration import require_calibration_cases
 from sciflow.evaluation.collection_table import combined
 from sciflow.evaluation.execute import execute
 from sciflow.evaluation.leaderboard_table import rich_table
@@ -42,7 +44,8 @@ def run(
         suite: path of a YAML file, name such as "quickstart", mapping, or `Suite`.
         out: output folder, by default ``results/<name of the suite>``. It gets ``data/`` (if a recipe is generated, for
             all parts with that recipe), ``runs/``, ``results.csv|json``, ``curves.csv``, ``leaderboard.md|csv|json``,
-            ``fields.png`` and ``report.html``.
+            ``fields.png`` and ``report.html``; and ``by.csv|md`` where the suite asks for them by `by` or `paired`, or
+            has an entry with and without `conserve`.
         overrides: texts such as ``methods.0.training.steps=100``.
         dry_run: only list the runs with their state and an estimate of what is left, and return the list.
         progress: print progress and the leaderboard.
@@ -56,8 +59,9 @@ def run(
         does not stop the others.
 
     Raises:
-        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data, or the
-            folder cannot be written. Options and metrics are checked before the first run.
+        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data, there are
+            too few validation cases for calibrated intervals, or the folder cannot be written. Options, metrics and
+            these cases are checked before the first run.
     """
     loaded = load_suite(suite, overrides)
     folder = Path(out) if out is not None else Path("results") / loaded.name
@@ -96,14 +100,19 @@ def _run_one(suite: Suite, folder: Path, store: Path, command: str, console: Con
     path = prepare(suite, store, console)
     parts, data_digest, split = split_parts(suite, path)
     suite = suite.model_copy(update={"split": split})
+    groups = grouping(suite, parts["test"])
     runs = plan(suite, folder, parts, data_digest)
     transfer = {}
     if any(item.status != "finished" for item in runs):
         check_metrics(suite.metrics, parts["test"], suite.task.asked)
+        for item in runs:
+            if item.status != "finished":
+                built = build_entry(item.entry, item.seed, suite.task.asked)
+                require_calibration_cases(built, parts.get("valid"), suite.task.asked)
         transfer = prepare_transfer(suite, store, parts["test"], console)
     failures = _execute_all(runs, suite, parts, transfer, console, log)
     stated = {"target": suite.target, "tuning": None if suite.tuning is None else suite.tuning.model_dump(mode="json")}
-    facts = {**facts_of(path, parts), **stated, "data_digest": data_digest}
+    facts = {**facts_of(path, parts), **stated, **groups, "data_digest": data_digest}
     results = collect(suite, folder, runs, failures, facts)
     entries = publish(results, folder, command=command, runs=runs)
     console.print(rich_table(entries, suite.title or suite.name))

@@ -168,12 +168,10 @@ def check_metrics(names: Sequence[str], dataset: Dataset, task: EvaluationTask) 
     Raises:
         InputError: a metric does not apply; the message says which and why.
     """
-    from sciflow.data import truth
-
     part = dataset.select(dataset.cases[:1])
     steps = max(horizon.steps for horizon in task.horizons_on(dataset))
     asked = task.ask(part, [0], steps)
-    real = truth(part, [0], task.frames_in, steps, step=task.step)
+    real = task.truth(part, [0], steps)
     frames = frames_of(real, real, asked.context, asked.times, context_times=asked.context_times)
     for name in names:
         try:

@@ -41,7 +41,9 @@ def resampling(seeds: int, cases: int, samples: int = SAMPLES, seed: int = 0) ->
 
 
 def weighted_means(values: np.ndarray, of_seeds: np.ndarray, of_cases: np.ndarray) -> np.ndarray:
-    """Mean of each bootstrap sample, infinite where a value that is not finite was drawn.
+    """Mean of each bootstrap sample; infinite where an infinite value was drawn, NaN where some of both signs were.
+
+    NaN among the values counts as infinity.
 
     Args:
         values: [seeds, cases].
@@ -49,9 +51,14 @@ def weighted_means(values: np.ndarray, of_seeds: np.ndarray, of_cases: np.ndarra
     """
     if np.isfinite(values).all():
         return np.einsum("bs,sc,bc->b", of_seeds, values, of_cases, optimize=True)
-    lost = np.einsum("bs,sc,bc->b", of_seeds > 0, ~np.isfinite(values), of_cases > 0, optimize=True)
+    lowest = np.isneginf(values)
+    above, below = (
+        np.einsum("bs,sc,bc->b", of_seeds, lost.astype(float), of_cases, optimize=True) > 0
+        for lost in (~np.isfinite(values) & ~lowest, lowest)
+    )
     finite = np.where(np.isfinite(values), values, 0.0)
-    return np.where(lost > 0, np.inf, np.einsum("bs,sc,bc->b", of_seeds, finite, of_cases, optimize=True))
+    means = np.einsum("bs,sc,bc->b", of_seeds, finite, of_cases, optimize=True)
+    return np.select([above & below, above, below], [np.nan, np.inf, -np.inf], means)
 
 
 def _tail(cases: int, level: float) -> float:
@@ -67,18 +74,22 @@ def percentile_interval(value: float, samples: np.ndarray, cases: int, level: fl
 
     Args:
         value: the estimate.
-        samples: its bootstrap samples; infinite ones are allowed.
+        samples: its bootstrap samples; infinite ones are allowed, and NaN counts as the lowest for the lower end and as
+            the highest for the upper one.
         cases: independent cases that were drawn from; few of them widen the interval.
         level: coverage aimed at.
     """
     tail = 100.0 * _tail(cases, level)
     # An order statistic, not an interpolated one: infinity stays infinity.
-    low, high = np.percentile(samples, [tail, 100.0 - tail], method="nearest")
+    low, high = (
+        np.percentile(np.where(np.isnan(samples), unknown, samples), at, method="nearest")
+        for unknown, at in ((-np.inf, tail), (np.inf, 100.0 - tail))
+    )
     return Interval(float(value), float(low), float(high))
 
 
 def bootstrap_mean(values: np.ndarray, *, samples: int = SAMPLES, level: float = LEVEL, seed: int = 0) -> Interval:
-    """Mean over seeds and cases with a percentile interval.
+    """Mean over seeds and cases with a percentile interval; values may be infinite, of either sign.
 
     Args:
         values: [seeds, cases], or [cases].
@@ -92,7 +103,9 @@ def bootstrap_mean(values: np.ndarray, *, samples: int = SAMPLES, level: float =
     values = _matrix(values)
     seeds, cases = values.shape
     of_seeds, of_cases = resampling(seeds, cases, samples, seed)
-    return percentile_interval(values.mean(), weighted_means(values, of_seeds, of_cases), cases, level)
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        value = values.mean()
+    return percentile_interval(value, weighted_means(values, of_seeds, of_cases), cases, level)
 
 
 def bootstrap_ratio(

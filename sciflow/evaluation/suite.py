@@ -10,10 +10,11 @@ from pydantic import Field, model_validator
 
 from sciflow.core import Config, InputError, load_yaml, override, shared, validate
 from sciflow.evaluation.horizon import Horizon
-from sciflow.evaluation.tasks import EvaluationTask, FieldTask, ForecastTask
+from sciflow.evaluation.tasks import EvaluationTask, FieldTask, ForecastTask, Layout
 from sciflow.evaluation.tuning import Search, TuningBudget
 
 _SOURCES = ("method", "callable", "predictions")
+_OF_CONDITION = ("points", "noise", "seed", "at", "layout")
 
 
 @final
@@ -70,7 +71,8 @@ class Task(Config):
         step: of a forecast: frames of the data from one context or forecast frame to the next; prediction k is held
             against frame k step. Networks are trained on the same spacing.
         horizons: of a forecast: steps, and the stride between starts. The other tasks ask for all frames at once.
-        points, noise, seed: of the observations of "condition".
+        points, noise, seed, layout, at: of "condition": the observations, and the times asked for in seconds (the
+            frames nearest to them; all frames if none are given); see `sciflow.evaluation.FieldTask`.
     """
 
     kind: Literal["forecast", "parametric", "map", "condition"] = "forecast"
@@ -80,18 +82,22 @@ class Task(Config):
     points: int = Field(default=64, ge=1)
     noise: float = Field(default=0.0, ge=0)
     seed: int = Field(default=0, ge=0)
+    layout: Layout = "scattered"
+    at: tuple[float, ...] = ()
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
         steps = [horizon.steps for horizon in self.horizons]
         if len(set(steps)) < len(steps):
             raise ValueError(f"horizons must have different numbers of steps, not {steps}")
-        of_forecast, of_condition = {"frames_in", "step", "horizons"}, {"points", "noise", "seed"}
+        of_forecast, of_condition = {"frames_in", "step", "horizons"}, set(_OF_CONDITION)
         foreign = of_condition if self.kind == "forecast" else of_forecast
         foreign = foreign if self.kind in ("forecast", "condition") else of_forecast | of_condition
         fields = type(self).model_fields
         if wrong := sorted(name for name in foreign if getattr(self, name) != fields[name].default):
             raise ValueError(f"the task '{self.kind}' has no setting {wrong[0]}")
+        if self.kind == "condition":
+            FieldTask(self.kind, **{name: getattr(self, name) for name in _OF_CONDITION})
         return self
 
     @property
@@ -99,13 +105,14 @@ class Task(Config):
         """The task that is evaluated."""
         if self.kind == "forecast":
             return ForecastTask(self.horizons, self.frames_in, self.step)
-        return FieldTask(self.kind, self.points, self.noise, self.seed)
+        return FieldTask(self.kind, **{name: getattr(self, name) for name in _OF_CONDITION})
 
     @property
     def described(self) -> dict[str, Any]:
         """Kind and the settings that this kind has, as JSON values."""
         spaced = {"step"} if self.step > 1 else set()
-        names = {"forecast": {"frames_in", "horizons"} | spaced, "condition": {"points", "noise", "seed"}}
+        later = {name for name in ("layout", "at") if getattr(self, name) != type(self).model_fields[name].default}
+        names = {"forecast": {"frames_in", "horizons"} | spaced, "condition": {"points", "noise", "seed"} | later}
         return self.model_dump(mode="json", include={"kind", *names.get(self.kind, ())})
 
 
@@ -122,6 +129,15 @@ class MethodEntry(Config):
         training: settings of the training (networks only).
         search: values to try in the tuning that the suite states, by option of the network or of its training.
         seeds: instead of the suite's; methods that draw nothing run once.
+        ensemble: so many members, trained from different seeds, instead of one model; see
+            `sciflow.conservation.Ensemble`.
+        predict: options that act when predicting alone, for methods that have some.
+        conserve: constrain the forecasts by the conservation laws of the problem; options of
+            `sciflow.conservation.Conserving`, none of them needed.
+        conformal: scale the variance so that intervals hold what they say on the validation cases; see
+            `sciflow.conservation.Conformal`.
+
+    Entries that differ in label, predict, conserve and conformal alone are trained once.
     """
 
     method: str | None = None
@@ -132,9 +148,15 @@ class MethodEntry(Config):
     training: dict[str, Any] = {}
     search: Search = {}
     seeds: tuple[int, ...] | None = None
+    ensemble: int | None = Field(default=None, ge=2)
+    predict: dict[str, Any] = {}
+    conserve: dict[str, Any] | None = None
+    conformal: bool = False
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
+        if self.ensemble is not None and self.method is None:
+            raise ValueError("an ensemble is trained here; give it a method")
         if sum(getattr(self, name) is not None for name in _SOURCES) != 1:
             raise ValueError(f"give exactly one of {', '.join(_SOURCES)}")
         return self
@@ -166,6 +188,8 @@ class Part(Config):
     task: Task | None = None
     metrics: tuple[str, ...] = ()
     transfer: tuple[Transfer, ...] = ()
+    by: str | None = None
+    seeds: tuple[int, ...] = ()
     methods: tuple[MethodEntry, ...] = ()
 
 
@@ -189,6 +213,9 @@ class Suite(Config):
         target: validation error for the column "s to target"; by default one that all networks reach.
         seeds: one run of each method for each.
         methods: the competitors.
+        by: a case parameter: the files ``by.csv`` and ``by.md`` then have all scores by its values.
+        paired: label of a method that all others are compared with, case by case, in the same files; by default each
+            entry with `conserve` is compared with the one that differs in that alone, if there is one.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -205,6 +232,8 @@ class Suite(Config):
     target: float | None = Field(default=None, gt=0)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     methods: tuple[MethodEntry, ...] = ()
+    by: str | None = None
+    paired: str | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -220,6 +249,8 @@ class Suite(Config):
             twice = sorted({title for title in titles if titles.count(title) > 1})
             if twice:
                 raise ValueError(f"two methods are called '{twice[0]}'; give them different labels")
+            if self.paired is not None and self.paired not in titles:
+                raise ValueError(f"paired names no method, '{self.paired}'; there are {', '.join(titles)}")
         every = (*self.methods, *(entry for part in self.parts for entry in part.methods))
         searched = [entry.title for entry in every if entry.search]
         if searched and self.tuning is None:
@@ -248,6 +279,8 @@ class Suite(Config):
                 "task": part.task or self.task,
                 "metrics": part.metrics or self.metrics,
                 "transfer": part.transfer or self.transfer,
+                "by": part.by or self.by,
+                "seeds": part.seeds or self.seeds,
                 "methods": (*self.methods, *part.methods),
             }
         )

@@ -1,64 +1,7 @@
-"""Volume of each cell of a data set's grid, zero in the solid: the weight that every metric sums with."""
+"""Weights that metrics sum with: the volumes of `sciflow.data.volume`, under the name that metrics know them by."""
 
 from __future__ import annotations
 
-import numpy as np
-import xarray as xr
+from sciflow.data.volume import SPACE, cell_widths, fluid_volume, on_cells, positions_of, space_axes
 
-SPACE = ("z", "y", "x")  # the order of space axes in arrays
-
-
-def space_axes(data: xr.Dataset) -> tuple[str, ...]:
-    """The space dimensions of a data set, in array order."""
-    return tuple(axis for axis in SPACE if axis in data.dims)
-
-
-def cell_widths(points: np.ndarray, *, nodes: bool, periodic: bool) -> np.ndarray:
-    """Length that each point of one axis stands for.
-
-    Cell centres and periodic nodes: the distance between the midpoints around a point; end points are mirrored, so
-    that a uniform grid of spacing h gives h everywhere. Nodes of a bounded axis: the trapezoidal rule, half cells at
-    both ends. An axis of one point has width 1.
-    """
-    points = np.asarray(points, np.float64)
-    if points.size == 1:
-        return np.ones(1)
-    gaps = np.abs(np.diff(points))
-    first, last = (0.0, 0.0) if nodes and not periodic else (gaps[0], gaps[-1])
-    return 0.5 * (np.concatenate([[first], gaps]) + np.concatenate([gaps, [last]]))
-
-
-def fluid_volume(data: xr.Dataset) -> np.ndarray:
-    """Fluid volume of each cell, shape [*S], or [case, *S] where the mask differs by case.
-
-    The product of the cell widths, times the mask (True = fluid) and, where the data set has it, the variable
-    ``volume_fraction`` (fluid part of a cut cell). Cells of the variable ``known``, which hold boundary data, have no
-    weight. Where positions differ by case (``x_of_case`` and so on) the widths are those of each case, in metres.
-    """
-    axes = space_axes(data)
-    nodes = data.attrs.get("grid", "cells") == "nodes"
-    periodic = [axis.strip() for axis in str(data.attrs.get("periodic", "")).split(",")]
-    volume = np.ones(())
-    for axis in axes:
-        points = data[axis].values if axis in data.coords else np.arange(data.sizes[axis])
-        volume = np.multiply.outer(volume, cell_widths(points, nodes=nodes, periodic=axis in periodic))
-    for axis, places in positions_of(data).items():
-        points = data[axis].values
-        metres = (places[:, -1] - places[:, 0]) / (points[-1] - points[0])
-        volume = metres.reshape(-1, *[1] * len(axes)) * volume
-    for name in ("mask", "volume_fraction"):
-        if name in data.variables:
-            volume = volume * on_cells(data, name).astype(np.float64)
-    return np.where(on_cells(data, "known"), 0.0, volume) if "known" in data.variables else volume
-
-
-def positions_of(data: xr.Dataset) -> dict[str, np.ndarray]:
-    """Positions in metres [case, n] of the cells along each axis, for axes along which they differ by case."""
-    named = {axis: f"{axis}_of_case" for axis in space_axes(data)}
-    return {axis: np.asarray(data[name].values, float) for axis, name in named.items() if name in data.variables}
-
-
-def on_cells(data: xr.Dataset, name: str) -> np.ndarray:
-    """A static variable [*S] or [case, *S], in array order."""
-    part = data[name]
-    return np.asarray(part.transpose(*(axis for axis in ("case", *space_axes(data)) if axis in part.dims)).values)
+__all__ = ["SPACE", "cell_widths", "fluid_volume", "on_cells", "positions_of", "space_axes"]

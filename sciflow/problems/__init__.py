@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sciflow.problems.profiles import profile
     from sciflow.problems.registry import get, names, register
     from sciflow.problems.sampling import Case, grid, sampled, table
+    from sciflow.problems.special import positive_power, stefan_root
     from sciflow.problems.symbols import Field, Parameter, Signal, coordinates
 
 # SymPy takes longer to import than a listing may take, so names are loaded when they are used.
@@ -29,6 +30,7 @@ _HOME = {
     "profiles": ("profile",),
     "registry": ("get", "names", "problems", "register"),
     "sampling": ("Case", "grid", "sampled", "table"),
+    "special": ("positive_power", "stefan_root"),
     "symbols": ("Field", "Parameter", "Signal", "coordinates"),
 }
 _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
@@ -36,8 +38,8 @@ _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
 __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
     "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "div", "dot",
-    "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "profile", "ramp", "random_fourier",
-    "register", "sampled", "table", "translation",
+    "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "positive_power", "profile", "ramp",
+    "random_fourier", "register", "sampled", "stefan_root", "table", "translation",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from sciflow.problems.conditions import Condition, Robin
 from sciflow.problems.distributions import Distribution
 
 if TYPE_CHECKING:
+    from sciflow.problems.physics import Conservation
     from sciflow.problems.problem import ParameterInfo, Problem
 
 
@@ -24,6 +25,8 @@ def expressions(problem: Problem) -> Iterator[tuple[str, sympy.Expr]]:
         yield f"density of {law.name}", law.density
         for component in law.flux:
             yield f"flux of {law.name}", component
+        for part, value in known_integrals(law).items():
+            yield f"{part} of {law.name}", value
     for signal in problem.signals:
         yield f"signal {signal.name}", signal.expression
     for part, values in (("initial", problem.initial), ("input", {i.name: v for i, v in problem.inputs.items()})):
@@ -36,6 +39,12 @@ def expressions(problem: Problem) -> Iterator[tuple[str, sympy.Expr]]:
                 extra = (condition.a, condition.b) if isinstance(condition, Robin) else ()
                 for value in (*condition.value, *extra):
                     yield f"boundary {side} of {key}", value
+
+
+def known_integrals(law: Conservation) -> dict[str, sympy.Expr]:
+    """The total and the inflow of a law, where they are given."""
+    parts = {"total": law.total, "inflow": law.inflow}
+    return {part: value for part, value in parts.items() if value is not None}
 
 
 def to_json(problem: Problem) -> dict[str, Any]:
@@ -67,6 +76,7 @@ def to_json(problem: Problem) -> dict[str, Any]:
         "boundary": {key: {side: _plain(c) for side, c in sides.items()} for key, sides in problem.boundary.items()},
         "conserves": [
             {"name": law.name, "density": _plain(law.density), "flux": [_plain(c) for c in law.flux]}
+            | _mapping(known_integrals(law))
             for law in problem.conserves
         ],
         "symmetries": [{"kind": s.kind, "axis": s.axis, "velocity": s.velocity} for s in problem.symmetries],

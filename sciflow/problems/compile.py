@@ -18,6 +18,7 @@ from sympy.core.function import AppliedUndef
 from sympy.printing.lambdarepr import LambdaPrinter
 
 from sciflow.core.errors import InputError
+from sciflow.problems.special import implementations
 
 _LIKE = "_like"  # argument that gives dtype and device to tensors made of plain numbers
 
@@ -95,17 +96,33 @@ def _compiled(arguments: Sequence[Any], expressions: Any, backend: str) -> Calla
     if backend == "torch":
         return _numeric_torch(arguments, expressions)
     if backend == "numpy":
-        return sympy.lambdify(arguments, expressions, modules=["scipy", "numpy"], cse=True)
+        own = implementations(_functions("numpy", "scipy.special"))
+        return sympy.lambdify(arguments, expressions, modules=[own, "scipy", "numpy"], cse=True)
     if backend == "jax":
-        special = importlib.import_module("jax.scipy.special")
-        functions = {"erf": special.erf, "erfc": special.erfc}
-        return sympy.lambdify(arguments, expressions, modules=[functions, "jax"], cse=True)
+        functions = _functions("jax.numpy", "jax.scipy.special")
+        own = {"erf": functions["erf"], "erfc": functions["erfc"], **implementations(functions)}
+        return sympy.lambdify(arguments, expressions, modules=[own, "jax"], cse=True)
     raise InputError(f"There is no backend {backend!r}; use 'numpy', 'jax' or 'torch'.")
+
+
+def _functions(arrays: str, special: str) -> dict[str, Any]:
+    """Functions of arrays that others are made of, from two modules by name."""
+    first, second = importlib.import_module(arrays), importlib.import_module(special)
+    own = {name: getattr(first, name) for name in ("exp", "log", "sqrt", "where")}
+    return {**own, "erf": second.erf, "erfc": second.erfc}
 
 
 def _numeric_torch(arguments: Sequence[Any], expressions: Any) -> Callable[..., Any]:
     settings = {"fully_qualified_modules": False, "inline": True, "allow_unknown_functions": True}
-    like = sympy.Symbol(_LIKE)
+    # Where one argument is a dummy, SymPy renames all of them, the one called `_LIKE` too.
+    named = [sympy.Symbol(f"_{place}", real=True) for place in range(len(arguments))]
+    given = dict(zip(arguments, named, strict=True))
+    expressions = (
+        expressions.xreplace(given)
+        if isinstance(expressions, sympy.Basic)
+        else [expression.xreplace(given) for expression in expressions]
+    )
+    arguments, like = named, sympy.Symbol(_LIKE)
     modules, printer = [_torch_functions()], _TorchPrinter(settings)
     function = sympy.lambdify([like, *arguments], expressions, modules=modules, printer=printer, cse=True)
 
@@ -197,4 +214,8 @@ def _torch_functions() -> dict[str, Any]:
     table["logical_not"] = lambda value: ~value if torch.is_tensor(value) else not value
     table["abs"], table["nan"] = abs, math.nan
     table["pi"], table["e"] = math.pi, math.e
-    return table
+
+    def choose(condition: Any, first: Any, second: Any) -> Any:
+        return torch.where(condition, first, second) if torch.is_tensor(condition) else first if condition else second
+
+    return {**table, **implementations({**table, "where": choose})}

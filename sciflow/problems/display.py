@@ -12,6 +12,7 @@ from sciflow.problems.conditions import Condition
 from sciflow.problems.distributions import Distribution
 
 if TYPE_CHECKING:
+    from sciflow.problems.physics import Conservation
     from sciflow.problems.problem import Problem
 
 
@@ -59,7 +60,7 @@ def html(problem: Problem) -> str:
         ("time", "" if problem.time is None else f"{problem.time[0]:g} to {problem.time[1]:g}"),
         ("initial", "; ".join(f"{key}: {_short(value)}" for key, value in problem.initial.items())),
         ("boundary", "; ".join(f"{k} on {s}: {_short(c)}" for k, v in problem.boundary.items() for s, c in v.items())),
-        ("conserves", ", ".join(law.name for law in problem.conserves)),
+        ("conserves", ", ".join(_law(law) for law in problem.conserves)),
         ("symmetries", ", ".join(f"{s.kind} in {s.axis}" for s in problem.symmetries)),
         ("exact solution", "; ".join(f"{key} = {value}" for key, value in problem.exact.items())),
         ("subsets", ", ".join(problem.subsets)),
@@ -69,6 +70,10 @@ def html(problem: Problem) -> str:
     cells = "".join(f"<tr><th style='text-align:left'>{n}</th><td>{escape(v)}</td></tr>" for n, v in rows if v)
     heading = f"<h4>{escape(problem.title)} (<code>{escape(problem.name)}</code>)</h4>"
     return f"{heading}$${escape(latex(problem))}$$<table>{cells}</table>"
+
+
+def _law(law: Conservation) -> str:
+    return law.name if law.total is None else f"{law.name} (total {law.total})"
 
 
 def _range(info: Any) -> str:

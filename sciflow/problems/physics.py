@@ -13,11 +13,18 @@ from sciflow.problems.symbols import plain
 
 @dataclass(frozen=True)
 class Conservation:
-    """d/dt (integral of density) + (flux through the boundary) = 0, in flux form ``density_t + div flux = 0``."""
+    """d/dt (integral of density) + (flux through the boundary) = 0, in flux form ``density_t + div flux = 0``.
+
+    Attributes:
+        total: the integral of the density over the domain, as an expression of t and parameters, where it is known.
+        inflow: the net rate at which the density enters through the boundary, d(total)/dt, likewise.
+    """
 
     name: str
     density: sympy.Expr
     flux: tuple[sympy.Expr, ...]
+    total: sympy.Expr | None = None
+    inflow: sympy.Expr | None = None
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,17 @@ class Symmetry:
     velocity: str = ""
 
 
-def conservation(name: str, density: Any, flux: Sequence[Any]) -> Conservation:
-    """The law ``density_t + div(flux) = 0``; `flux` has one entry for each space coordinate."""
-    return Conservation(name, plain(density), tuple(plain(component) for component in flux))
+def conservation(
+    name: str, density: Any, flux: Sequence[Any], *, total: Any = None, inflow: Any = None
+) -> Conservation:
+    """The law ``density_t + div(flux) = 0``; `flux` has one entry for each space coordinate.
+
+    Args:
+        total: the integral of the density over the domain in closed form, b(t), an expression of t and parameters.
+        inflow: the net rate at which it enters through the boundary, b'(t), likewise.
+    """
+    known = (None if value is None else plain(value) for value in (total, inflow))
+    return Conservation(name, plain(density), tuple(plain(component) for component in flux), *known)
 
 
 def translation(axis: str) -> Symmetry:

@@ -232,8 +232,9 @@ class Problem:
         """Draw cases: from a named subset, or from the declared ranges by Latin hypercube; `fixed` values win.
 
         Names of listed subsets joined by ``+``, as in ``"prop+bc+geo"``, stand for one list after the other; all of it
-        is drawn without a count. Each case has its own seed for random fields, so that a case does not depend on how
-        many others are drawn.
+        is drawn without a count. One of the joined subsets may be drawn from ranges: the lists are then taken whole,
+        and it gives the rest of the count. Each case has its own seed for random fields, so that a case does not depend
+        on how many others are drawn.
         """
         if (count is not None and count < 1) or seed < 0:
             raise InputError(f"sample needs a count of at least 1 and a seed of at least 0, not {count} and {seed}.")
@@ -256,14 +257,32 @@ class Problem:
                 raise InputError(f"Problem '{self.name}' has no subset {name!r}.{near(name, self.subsets)}")
             families[name] = self.subsets[name]
         listed = {name: family for name, family in families.items() if isinstance(family, Listed)}
-        if len(listed) < len(families):
-            if len(families) > 1:
-                drawn = next(name for name in families if name not in listed)
-                raise InputError(f"The subset '{drawn}' of '{self.name}' is drawn, not listed, and cannot be joined.")
+        if len(families) == 1 and not listed:
             return [("", row) for row in families[subset].draw(count, seed)]
+        if len(listed) < len(families):
+            return self._joined(families, count, seed)
         rows = [(name, row) for name, family in listed.items() for row in family.rows]
         whole = Listed(tuple(row for _, row in rows))
         return [(rows[place][0], dict(rows[place][1])) for place in whole.chosen(count)]
+
+    def _joined(
+        self, families: Mapping[str, Subset], count: int | None, seed: int
+    ) -> list[tuple[str, dict[str, float]]]:
+        """Lists and one subset that is drawn: the cases of one after those of the other."""
+        sizes = {name: len(family.rows) for name, family in families.items() if isinstance(family, Listed)}
+        drawn = [name for name in families if name not in sizes]
+        if len(drawn) > 1:
+            raise InputError(
+                f"The subsets {' and '.join(map(repr, drawn))} of '{self.name}' are both drawn; join at most one of "
+                "them with lists."
+            )
+        rest = -1 if count is None else count - sum(sizes.values())
+        if rest < 1:
+            raise InputError(
+                f"The subset '{drawn[0]}' of '{self.name}' is drawn beside lists of {sum(sizes.values())} cases; ask "
+                f"for more cases than these{'' if count is None else f', not {count}'}."
+            )
+        return [(name, row) for name, family in families.items() for row in family.draw(sizes.get(name, rest), seed)]
 
     def _declared_ranges(self) -> Sampled:
         infos = (*self.parameters, *self.coefficients)

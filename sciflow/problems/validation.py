@@ -103,6 +103,14 @@ def _physics(problem: Problem) -> None:
                 f"Problem '{problem.name}': the flux of {law.name} has {len(law.flux)} components; expected one for "
                 f"each of {list(problem.axes)}."
             )
+        for part, value in canonical.known_integrals(law).items():
+            allowed = {problem.t, *(info.symbol for info in problem.parameters)}
+            wrong = next(_sorted(value.atoms(AppliedUndef) | (value.free_symbols - allowed)), None)
+            if wrong is not None:
+                raise InputError(
+                    f"Problem '{problem.name}': the {part} of {law.name} holds '{wrong}'; it is an integral over the "
+                    "domain, an expression of t and parameters only."
+                )
     fields = [info.name for info in problem.fields]
     for symmetry in problem.symmetries:
         _known(problem, f"{symmetry.kind}: axis", symmetry.axis, problem.axes)

@@ -43,7 +43,7 @@ solvers.add(
 solvers.add(
     "volume",
     "sciflow.solvers.volume.solver:Volume",
-    summary="first-order conservation laws in 1-D and 2-D, with shocks: MUSCL, HLL, SSP-RK2",
+    summary="conservation laws in 1-D and 2-D, with shocks and degenerate diffusion: MUSCL, HLL, Kirchhoff potential",
 )
 solvers.add(
     "shallow-water",
@@ -54,6 +54,9 @@ solvers.add(
     "lines",
     "sciflow.solvers.lines.solver:Lines",
     summary="any evolution equation between walls: finite differences, adaptive explicit or implicit steps",
+)
+solvers.add(
+    "exact", "sciflow.solvers.exact:Exact", summary="the exact solution that a problem declares, chosen by name"
 )
 solvers.add("pinn", "sciflow.pinn.solver:PinnSolver", summary="physics-informed networks, chosen by name")
 solvers.add(

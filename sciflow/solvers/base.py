@@ -136,6 +136,20 @@ def cell_grid(problem: Problem, cases: Sequence[Case], resolution: Sequence[int]
     return Grid(axes, "cells")
 
 
+def node_grid(problem: Problem, cases: Sequence[Case], resolution: Sequence[int], finer: int = 1) -> Grid:
+    """Nodes x_j = low + j (high - low) / (n - 1), both ends included; low + j (high - low) / n along periodic axes.
+
+    With `finer`, every interval is divided into so many.
+    """
+    axes = {}
+    for (axis, (low, high)), points in zip(shared_bounds(problem, cases).items(), resolution, strict=True):
+        if axis in problem.periodic:
+            axes[axis] = low + (high - low) * np.arange(points * finer) / (points * finer)
+        else:
+            axes[axis] = np.linspace(low, high, (points - 1) * finer + 1)
+    return Grid(axes, "nodes")
+
+
 def check_times(times: Any) -> np.ndarray:
     """Increasing, finite times [T] as float64."""
     array = np.atleast_1d(np.asarray(times, dtype=np.float64))

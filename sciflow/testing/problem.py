@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sciflow.problems import registry
-from sciflow.testing import declaration, equations, solution
+from sciflow.testing import declaration, equations, solution, totals
 from sciflow.testing.report import Check, require, run
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def run_problem_checks(problem: Problem | str, *, solve: bool = True) -> list[Ch
       are drawn within their ranges, the same each time; the domain can be sampled; initial fields are finite;
     - equations: torch and JAX give the same residual on a field that is no solution, the spectral residual the same on
       a grid; the exact solution has none and keeps the boundary conditions; each conservation law and symmetry follows
-      from the equations (time derivatives are eliminated, and what is left vanishes at random derivatives);
+      from the equations (time derivatives are eliminated, and what is left vanishes at random derivatives); the total
+      of a law is the integral of the exact solution, and its inflow the rate of the total;
     - solution, with `solve`: the reference solver gives finite fields on a coarse grid, reproduces the exact solution,
       and conserves the integrals of linear densities on periodic domains to rounding.
 
@@ -45,5 +46,5 @@ def run_problem_checks(problem: Problem | str, *, solve: bool = True) -> list[Ch
         InputError: there is no such problem.
     """
     declared = registry.get(problem)
-    tests = [*declaration.tests(declared), *equations.tests(declared)]
+    tests = [*declaration.tests(declared), *equations.tests(declared), *totals.tests(declared)]
     return run(tests + (solution.tests(declared) if solve else []))

@@ -84,6 +84,7 @@ def _validation(training: Training, origin: Origin) -> str:
     if origin.valid_error is None:
         return "There was no validation; the error on cases of another kind is not known."
     kinds = {"mse": "mean squared error in normalised units", "relative": "relative L2 error"}
+    kinds["nll"] = "weighted negative log-likelihood in normalised units"
     kind = kinds.get(training.loss, "squared error relative to the squares of the fields, of batches")
     calls = f" over {training.unroll} calls" if training.unroll > 1 else ""
     return f"Validation error ({kind}{calls}, up to 256 windows): {origin.valid_error:.4g}."

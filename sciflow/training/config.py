@@ -30,7 +30,9 @@ class Training(Config):
         loss: ``"mse"`` (mean square in normalised units) or ``"relative"`` (relative L2 norm of each field in each
             window, the mean over a batch of ``(sum of (x - y)^2 / sum of y^2)^(1/2)``), with which published maps such
             as that of Darcy flow are trained, or ``"nmse"`` (``sum of (x - y)^2 / sum of y^2`` over a whole batch and
-            all its fields, in physical units), that of CFDBench; see :class:`~sciflow.training.step.StepModel`.
+            all its fields, in physical units), that of CFDBench, or ``"nll"`` (negative log-likelihood of a normal law
+            in normalised units, weighted by its deviation), with which the network learns a variance too; see
+            :class:`~sciflow.training.step.StepModel`.
         normalise: ``"train"`` (statistics of the training cases) or ``"cfdbench"`` (the constants of that benchmark,
             which leave fields as they are); see :class:`~sciflow.data.normalise.Normaliser`.
         predict: the network gives the normalised ``"increment"`` between frames or the normalised ``"state"``; None
@@ -66,7 +68,7 @@ class Training(Config):
     decay_every: int | None = Field(None, ge=1)
     clip: float | None = Field(1.0, gt=0)
     ema: float = Field(0.995, ge=0, lt=1)
-    loss: Literal["mse", "relative", "nmse"] = "mse"
+    loss: Literal["mse", "relative", "nmse", "nll"] = "mse"
     normalise: Literal["train", "cfdbench"] = "train"
     predict: Literal["increment", "state"] | None = None
     frames_in: int = Field(1, ge=0)

@@ -105,7 +105,7 @@ class Layout(Config):
             parameters=len(self.parameters),
             signals=len(self.signals),
             frames_in=training.frames_in,
-            frames_out=training.frames_out,
+            frames_out=training.frames_out * (2 if training.loss == "nll" else 1),  # values, then variances
             periodic=tuple(axis in self.periodic for axis in self.space),
             mask=self.masked,
             inputs=len(self.inputs),

@@ -62,6 +62,8 @@ def require_suited(name: str, network: type, training: Training) -> None:
     traits = getattr(network, "traits", Traits())
     if traits.residual and training.output == "increment":
         raise InputError(f"The network '{name}' adds the last frame to its output itself; use predict='state'.")
+    if training.loss == "nll" and (traits.residual or hasattr(network, "adapt")):
+        raise InputError(f"The network '{name}' cannot give a variance; use another loss than 'nll', or an ensemble.")
     if training.points is not None and not traits.pointwise:
         raise InputError(f"The network '{name}' does not find each point by itself; leave points out.")
 

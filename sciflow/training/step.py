@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sciflow.data import Normaliser
 
 Batch = dict[str, Tensor]
+_LEAST_VARIANCE = 1e-6  # of normalised values
 _SMALL = 1e-3  # a field smaller than this fraction of its spread counts as this large in the relative error
 
 
@@ -22,6 +23,9 @@ class StepModel(nn.Module):
 
         predict "increment":  x_k - x_{k-1} = std_increment * scale * o_k
         predict "state":      x_k           = scale * (mean + std * o_k)
+
+    With the loss "nll" the network gives twice as many frames (and is told twice as many signals, the last of them
+    repeated): first the o_k, then numbers s_k that mean the variance softplus(s_k) + 1e-6 of each o_k.
 
     Args:
         network: ``forward(x, *, parameters, signals, mask, coordinates, dt, inputs)`` on normalised tensors.
@@ -44,7 +48,7 @@ class StepModel(nn.Module):
         predict: Literal["increment", "state"],
         masked: bool,
         frames_out: int | None = None,
-        loss: Literal["mse", "relative", "nmse"] = "mse",
+        loss: Literal["mse", "relative", "nmse", "nll"] = "mse",
         pushforward: bool = False,
         known: bool = False,
         points: int | None = None,
@@ -75,6 +79,10 @@ class StepModel(nn.Module):
             loss "mse":       mean of (o - z)^2, in normalised units
             loss "relative":  mean over fields of  ( sum of (x - y)^2 / sum of y^2 )^(1/2),  sums over frames and cells
             loss "nmse":      sum of (x - y)^2 / mean over the batch of (sum of y^2),  sums over frames, fields, cells
+            loss "nll":       mean of w (log(2 pi v) + (o - z)^2 / v) / 2, v the variance of o. While training w is
+                              v^(1/2), not differentiated (Seitzer et al. 2022, ICLR, arXiv:2203.09168, beta 1/2): it
+                              keeps places where v is large from being neglected. In evaluation mode w is 1, since
+                              the weighted value is no proper score: it can rank a wrong v above the true one
 
         where x and y are the frames given and the true ones, in physical units; the mean of the last over a batch is
         the ratio of its totals. With the push-forward trick the calls
@@ -110,17 +118,39 @@ class StepModel(nn.Module):
 
     def advance(self, batch: Batch) -> Tensor:
         """The next frames [B, T_out, C, *S] in physical units; solid cells hold 0."""
-        return self._frames(self._call(batch), batch)
+        return self.advance_with_variance(batch)[0]
+
+    def advance_with_variance(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """The next frames and the variance of their errors, None without the loss "nll".
+
+        Increments of one call count as independent, so that the variance of a frame is the sum of theirs up to it.
+        """
+        output = self._call(batch)
+        frames = self._frames(output, batch)
+        if self.loss != "nll":
+            return frames, None
+        variance, scale = _variance(output), batch["scale"]
+        one = torch.ones_like(variance)
+        if self.predict == "increment":
+            variance = (variance * self.normaliser.decode_increment(one, scale).square()).cumsum(dim=1)
+        else:
+            unit = self.normaliser.decode(one, scale) - self.normaliser.decode(torch.zeros_like(one), scale)
+            variance = variance * unit.square()
+        return frames, self._hold(variance, batch)
 
     def _call(self, batch: Batch) -> Tensor:
-        """The network's normalised output [B, T_out, C, *S] for a batch in physical units."""
+        """The network's normalised output [B, T_out, C, *S] for a batch in physical units; 2 T_out with a variance."""
+        signals = batch["signals"]
+        if self.loss == "nll":
+            frames = signals.shape[1] - batch["x"].shape[1]
+            signals = torch.cat([signals, signals[:, -1:].expand(-1, frames, -1)], dim=1)
         encoded = self._hold(self.normaliser.encode(batch["x"], batch["scale"]), batch)
         inputs = self.normaliser.inputs(batch["inputs"])
         coordinates = batch["coordinates"]
         return self.network(
             encoded,
             parameters=self.normaliser.parameters(batch["parameters"]),
-            signals=self.normaliser.signals(batch["signals"]),
+            signals=self.normaliser.signals(signals),
             mask=batch["mask"],
             coordinates=coordinates.expand(encoded.shape[0], *coordinates.shape),
             dt=self.normaliser.time(batch["dt"], batch["time_scale"]),
@@ -129,6 +159,7 @@ class StepModel(nn.Module):
 
     def _frames(self, output: Tensor, batch: Batch) -> Tensor:
         """Frames in physical units from the network's output."""
+        output = _values(output) if self.loss == "nll" else output
         if self.predict == "increment":
             frames = batch["x"][:, -1:] + self.normaliser.decode_increment(output, batch["scale"]).cumsum(dim=1)
         else:
@@ -149,7 +180,11 @@ class StepModel(nn.Module):
             return self._relative(output, batch)
         if self.loss == "nmse":
             return self._nmse(output, batch)
-        error = self._scored((output - self.target(batch)).square(), batch)
+        if self.loss == "nll":
+            likelihood = _negative_log_likelihood(output, self.target(batch), weighted=self.training)
+            error = self._scored(likelihood, batch)
+        else:
+            error = self._scored((output - self.target(batch)).square(), batch)
         if not self.masked and not self.known:
             return error.flatten(1).mean(1)
         cells = batch["mask"].expand(-1, error.shape[2], *error.shape[3:])
@@ -168,6 +203,22 @@ class StepModel(nn.Module):
         least = _SMALL * math.sqrt(truth.shape[2]) * self.normaliser.std * batch["scale"]
         size = torch.linalg.vector_norm(truth, dim=2).maximum(least)
         return (torch.linalg.vector_norm(given - truth, dim=2) / size).mean(1)
+
+
+def _values(output: Tensor) -> Tensor:
+    """The first half of the frames of an output with a variance: the normalised values."""
+    return output[:, : output.shape[1] // 2]
+
+
+def _variance(output: Tensor) -> Tensor:
+    """The second half: the variance of the normalised values."""
+    return nn.functional.softplus(output[:, output.shape[1] // 2 :]) + _LEAST_VARIANCE
+
+
+def _negative_log_likelihood(output: Tensor, target: Tensor, *, weighted: bool) -> Tensor:
+    variance = _variance(output)
+    likelihood = 0.5 * ((2 * math.pi * variance).log() + (_values(output) - target).square() / variance)
+    return variance.detach().sqrt() * likelihood if weighted else likelihood
 
 
 def some_points(batch: Batch, count: int) -> Batch:

@@ -28,7 +28,7 @@ from sciflow.training.loggers import Logger, listeners
 from sciflow.training.options import require_suited, split_options
 from sciflow.training.origin import Origin
 from sciflow.training.progress import OnStep, progress_bar
-from sciflow.training.rollout import rollout
+from sciflow.training.rollout import rollout_with_variance
 from sciflow.training.step import StepModel, call_of
 
 
@@ -144,6 +144,8 @@ class Surrogate(Method):
         Without context frames (``frames_in=0``) every time asked for is answered by itself. The grid may be another one
         of the same domain where the network allows it.
 
+        Trained with the loss "nll", the forecast has a variance, see `sciflow.training.rollout.rollout_with_variance`.
+
         The cases of a data set must have equal numbers of valid frames. Solid cells hold 0. A rollout that blows up is
         returned as it is, NaN and infinities included, so that it can be scored as the failure it is; a warning names
         the first such frame.
@@ -159,9 +161,11 @@ class Surrogate(Method):
         start = layout.start(query, frames_in)
         with cpu_threads(self.training.threads):
             model.to(choose_device(self.training.device))
-            values = rollout(model, start, self.training.frames_out).numpy()
+            frames, variance = rollout_with_variance(model, start, self.training.frames_out)
+        values = frames.numpy()
         self._warn_if_not_finite(values)
-        return Forecast(forecast_fields(values, query, layout.fields))
+        mean = forecast_fields(values, query, layout.fields)
+        return Forecast(mean, None if variance is None else forecast_fields(variance.numpy(), query, layout.fields))
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.json`` and ``weights.safetensors``; :meth:`load` needs nothing else.

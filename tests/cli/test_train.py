@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from sciflow.data import from_arrays, splits
 
@@ -59,3 +60,32 @@ def test_some_of_the_fields_are_trained_on(sciflow, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "model" / "model.json").read_text())["layout"]["fields"] == ["w", "u"]
     answer = sciflow(*command, "w,q")
     assert answer.code == 2 and "no field 'q'" in answer.err
+
+
+def test_a_forecast_that_keeps_its_mass(sciflow, tmp_path: Path) -> None:
+    rng, x = np.random.default_rng(0), np.arange(16) / 16
+    u = 1 + rng.uniform(size=(6, 1, 1)) * np.sin(2 * np.pi * (x - 0.1 * np.arange(5)[:, None]))
+    parameters = {"c": np.ones(6), "kappa": np.full(6, 1e-4)}
+    data = from_arrays(
+        {"u": u}, times=0.1 * np.arange(5), coordinates={"x": x}, parameters=parameters,
+        problem="advection-diffusion", path=tmp_path / "data.h5",
+    )  # fmt: skip
+    data.with_split({"train": [0, 1, 2, 3], "test": [4, 5]}).close()
+    model, out = tmp_path / "model", tmp_path / "forecast.h5"
+    sets = [*SETS, "--set", "steps=2", "--set", "frames_in=2", "--set", "loss=nll"]
+    assert sciflow("train", "fno", tmp_path / "data.h5", "--out", model, *sets).code == 0
+    command = ("predict", model, tmp_path / "data.h5", "--out", out)
+    leaks = []
+    for options in ([], ["--conserve"], ["--conserve", "--set", "stepwise=true"], ["--conserve", "--set", "hard=true"]):
+        answer = sciflow(*command, *options)
+        assert answer.code == 0, answer.err
+        with xr.open_dataset(out, engine="h5netcdf") as found:
+            assert found["u"].sizes["time"] == 3
+            mass = found["u"].values.astype(float).mean(axis=-1)
+            leaks.append(np.abs(mass - u[4:, :1].mean(axis=-1)).max())
+        with xr.open_dataset(out, engine="h5netcdf", group="variance") as variance:
+            assert variance["u"].shape == (2, 3, 16) and float(variance["u"].min()) >= 0
+    assert max(leaks[1:]) < 1e-6 < leaks[0]  # the mass of the start frame is stored in float32
+    for options, message in ((["--set", "noise=1"], "--conserve"), (["--conserve", "--set", "nois=1"], "noise")):
+        answer = sciflow(*command, *options)
+        assert answer.code == 2 and message in answer.err

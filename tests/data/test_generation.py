@@ -9,7 +9,7 @@ import xarray as xr
 
 from sciflow.core.errors import InputError
 from sciflow.core.files import shared_names
-from sciflow.data import Recipe, check_file, generate, open_dataset
+from sciflow.data import Recipe, check_file, generate, open_dataset, splits
 from sciflow.data.generation import draw, recipe_cases
 from sciflow.data.recipe import SplitRecipe
 from sciflow.problems import registry
@@ -195,8 +195,47 @@ def test_all_cases_of_a_list_without_a_number() -> None:
     assert len(recipe_cases(recipe, registry.get("cavity"))) == 25
     with pytest.raises(InputError, match="say how many"):
         generate(cavities(subset="driven", cases=None), "never.h5")
-    with pytest.raises(InputError, match="cannot be joined"):
+    with pytest.raises(InputError, match="'driven' of 'cavity' is drawn beside lists of 25 cases; ask for more"):
         generate(cavities(subset="driven+geo"), "never.h5")
+
+
+@pytest.mark.parametrize("name", ["porous-medium", "stefan", "heat-decay", "advection-step", "burgers-shock"])
+def test_exact_solutions_as_data_with_the_published_cases_to_test_on(name: str, tmp_path: Path) -> None:
+    """The lists whole, the sampled subset for the rest; the solution and its integral from the closed forms."""
+    recipe = Recipe.load(name, ["times.frames=5", "resolution=41"])
+    problem, listed = registry.get(name), 150 if name == "porous-medium" else 100
+    assert (recipe.cases, recipe.solver) == (512 + listed, "exact")
+    data = generate(recipe, tmp_path / "exact.h5")
+    split = data.splits["published"]
+    assert {part: len(own) for part, own in split.items()} == {"train": 448, "valid": 64, "test": listed}
+    flags = data.header["subset"]
+    assert flags.attrs["flag_meanings"] == "training published"
+    assert (flags.values == np.repeat([0, 1], [512, listed])).all() and min(split["test"]) == 512
+    symbol = problem.parameters[0]
+    values = data.header[symbol.name].values
+    own = dict(problem.subsets["training"].ranges)[symbol.name]
+    assert own.low <= values[:512].min() and values[:512].max() <= own.high and len(set(values[:512])) == 512
+    assert np.unique(values[512:], return_counts=True)[1].tolist() == [50] * (listed // 50)
+    assert len(set(data.header["seed"].values)) == 512 + listed
+    assert check_file(data.path) == []
+
+
+def test_tests_on_whole_subsets(tmp_path: Path) -> None:
+    """The other cases are dealt out by the fractions; a short recipe keeps the lists whole."""
+    changes = ["times.frames=2", "resolution=8", "cases=140", "splits.published.fractions={train: 0.5, valid: 0.5}"]
+    data = generate("stefan", tmp_path / "short.h5", overrides=changes)
+    drawn = data.splits["published"]
+    assert drawn["test"] == list(range(40, 140)) and [len(drawn[part]) for part in ("train", "valid")] == [20, 20]
+    assert sorted(drawn["train"] + drawn["valid"]) == list(range(40))
+    for subsets, fractions, message in [
+        (["published", "training"], None, "leaves no case for training"),
+        (["publish"], None, "no case of the subset 'publish'. Did you mean 'published'"),
+        (["published"], {"train": 0.8, "test": 0.2}, "leave it out of the fractions"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            splits.listed(data, subsets, fractions)
+    with pytest.raises(InputError, match="needs subsets, such as"):
+        Recipe.load("stefan", ["splits.published.subsets=[]"])
 
 
 def test_splits_that_the_cases_do_not_allow_are_left_out_with_a_word(tmp_path: Path) -> None:

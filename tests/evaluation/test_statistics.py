@@ -57,6 +57,17 @@ def test_infinite_values_stay_infinite() -> None:
     assert exact.value == exact.low == exact.high == np.inf
 
 
+def test_infinite_values_keep_their_sign() -> None:
+    found = bootstrap_mean(np.array([[-np.inf, -1.0, -2.0]]))
+    assert found.value == found.low == -np.inf and found.high == -1.0
+    values = np.array([[-np.inf, 1.0, np.inf]])
+    of_cases = np.array([[1, 2, 0], [0, 1, 2], [0, 3, 0], [1, 1, 1]]) / 3
+    drawn = weighted_means(values, np.ones((4, 1)), of_cases)
+    np.testing.assert_array_equal(drawn, [-np.inf, np.inf, 1.0, np.nan])
+    both = bootstrap_mean(values)
+    assert np.isnan(both.value) and (both.low, both.high) == (-np.inf, np.inf)
+
+
 def test_nothing_to_summarise() -> None:
     with pytest.raises(InputError, match="no values"):
         bootstrap_mean(np.zeros((1, 0)))

@@ -109,3 +109,67 @@ def test_the_training_mean_is_taken_in_the_scales_of_the_cases(data: Dataset) ->
     found = evaluate(MeanField().fit(scaled.select([0, 3])), scaled, task, ["nmse"], reference=reference)
     rows = found.table.query("field == 'all'").set_index(["metric", "case"])["value"]
     assert rows["persistence_nmse"].max() < 1e-12 and rows["nmse"].max() < 1e-12
+
+
+def test_some_times_are_asked_for(data: Dataset) -> None:
+    whole, some = FieldTask("condition", points=6), FieldTask("condition", points=6, at=(0.1, 1.1))
+    (horizon,) = some.horizons_on(data)
+    assert horizon.steps == 2
+    asked, every = some.ask(data, [0], 2), whole.ask(data, [0], STEPS)
+    np.testing.assert_allclose(asked.times, [[0.0, 1.0]] * CASES)
+    xr.testing.assert_equal(asked.observations, every.observations)  # of all times, whatever is asked for
+    real, all_frames = some.truth(data, [0], 2)["u"], whole.truth(data, [0], STEPS)["u"]
+    assert real.dims == all_frames.dims
+    np.testing.assert_array_equal(real.values, all_frames.values[:, [0, 2]])
+    mean, full = training_mean(data, some, 2), training_mean(data, whole, STEPS)
+    assert mean is not None and full is not None
+    np.testing.assert_allclose(mean, full[[0, 2]])
+
+    def answer(query: Query) -> Forecast:
+        return Forecast(some.truth(data.select([int(c) for c in query.context["source_case"]]), [0], 2))
+
+    found = evaluate(CallableMethod(answer), data, some, ["nmse"], reference=mean)
+    assert found.table["value"][found.table["metric"] == "nmse"].max() == 0.0
+    assert set(found.curves["step"]) == {1, 2}
+
+
+def test_times_that_differ_by_case_are_found_in_each() -> None:
+    times = np.array([[0.0, 1.0, 2.0], [0.0, 2.0, 4.0]])
+    data = from_arrays({"u": times[..., None] * np.ones(3)}, times=times)
+    real = FieldTask("condition", points=2, at=(2.0,)).truth(data, [0], 1)
+    np.testing.assert_array_equal(real["u"].values, np.full((2, 1, 3), 2.0))
+
+
+@pytest.mark.parametrize("time", [-0.3, 1.8, 50.0])
+def test_times_that_no_frame_is_near_are_refused(data: Dataset, time: float) -> None:
+    """Frames at 0, 0.5, 1 and 1.5 s: a quarter of a second is the most that a time may lie outside."""
+    task = FieldTask("condition", points=6, at=(time,))
+    for ask in (task.ask, task.truth):
+        with pytest.raises(InputError, match="frames from 0 to 1.5 s; ask for times in between"):
+            ask(data, [0], 1)
+    with pytest.raises(InputError, match="frames from 0 to 1.5 s"):
+        training_mean(data, task, 1)
+    near = FieldTask("condition", points=6, at=(-0.25, 1.75)).ask(data, [0], 2)
+    np.testing.assert_array_equal(near.times, [[0.0, 1.5]] * CASES)
+
+
+@pytest.mark.parametrize("times", [(1.0, 0.5), (0.5, 0.5), (np.nan,), (0.0, np.inf)])
+def test_times_must_be_finite_and_increasing(times: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="finite and increasing"):
+        FieldTask("condition", at=times)
+
+
+def test_observations_on_a_lattice(data: Dataset) -> None:
+    observed = FieldTask("condition", points=9, layout="lattice").ask(data, [0], STEPS).observations
+    assert observed is not None
+    for case in range(CASES):
+        times, places = (observed[name].values[case].reshape(3, 3) for name in ("t", "x"))
+        assert len(set(times[:, 0])) == 3 and (times == times[:, :1]).all() and (np.diff(times[:, 0]) > 0).all()
+        assert len(set(places[0])) == 3 and (places == places[0]).all() and places.max() < (N - 2) / N
+    assert len({tuple(row) for row in observed["x"].values}) > 1  # each case draws its own
+    exact = np.arange(1.0, CASES + 1)[:, None] * (1 + observed["t"]) * np.sin(2 * np.pi * observed["x"])
+    np.testing.assert_allclose(observed["u"], exact, atol=1e-6)
+    with pytest.raises(InputError, match="square"):
+        FieldTask("condition", points=8, layout="lattice")
+    with pytest.raises(InputError, match="5 frames and 5 cells; case 0 has 4 and 10"):
+        FieldTask("condition", points=25, layout="lattice").ask(data, [0], STEPS)

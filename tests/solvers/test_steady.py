@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sympy import Eq
+from sympy import Eq, sin
 
 from sciflow.core.errors import InputError
 from sciflow.data.schema import violations
@@ -116,9 +116,15 @@ def _law(flux: object, evolution: object, **changes: object) -> Problem:
     [
         (get("darcy"), "an evolution equation for every field"),
         (get("shallow-water"), "input fields"),
-        (get("heat"), "holds derivatives"),
+        (_law(lambda v: v.diff(x, 2), lambda v: -v.diff(x, 3)), "or derivatives other than -D"),
+        (_law(lambda v: -(v.diff(x) ** 3), lambda v: (v.diff(x) ** 3).diff(x)), "or derivatives other than -D"),
+        (_law(lambda v: -x * v.diff(x), lambda v: (x * v.diff(x)).diff(x)), "holds places"),
+        (
+            _law(lambda v: -sin(sin(v)) * v.diff(x), lambda v: (sin(sin(v)) * v.diff(x)).diff(x)),
+            "no integral in",
+        ),
         (_law(lambda v: v**2, lambda v: -v * v.diff(x)), "not minus the divergence"),
-        (_law(lambda v: x * v, lambda v: -(x * v).diff(x)), "or places"),
+        (_law(lambda v: x * v, lambda v: -(x * v).diff(x)), "holds places"),
         (_law(lambda v: v, lambda v: -v.diff(x), conserves=[]), "no conservation law with the density 'v'"),
         (_law(lambda v: v, lambda v: -v.diff(x), periodic=[]), "on side 'x-'"),
     ],

@@ -39,7 +39,7 @@ def test_keywords_win_over_a_given_training() -> None:
         ({"pushforward": True}, "pushforward needs windows of several calls"),
         ({"unroll": 0}, "unroll: .*greater than or equal to 1"),
         ({"unroll_from": 1.0}, "unroll_from: .*less than 1"),
-        ({"loss": "l1"}, "loss: input should be 'mse', 'relative' or 'nmse'"),
+        ({"loss": "l1"}, "loss: input should be 'mse', 'relative', 'nmse' or 'nll'"),
         ({"optimizer": "sgd"}, "optimizer: input should be 'adamw' or 'adam'"),
         ({"decay_every": 0}, "decay_every: .*greater than or equal to 1"),
         ({"normalise": "none"}, "normalise: input should be 'train' or 'cfdbench'"),

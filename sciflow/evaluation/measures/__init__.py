@@ -6,6 +6,7 @@ from sciflow.core.registry import Registry
 from sciflow.evaluation.measures.base import Frames, Metric
 from sciflow.evaluation.measures.cfdbench import CfdBenchMae, CfdBenchMse, CfdBenchNmse, ScoredFrames
 from sciflow.evaluation.measures.compatible import ApeBenchError, PdeBenchError, WellError
+from sciflow.evaluation.measures.conserved import ConservationBias, ConservationError, ConservationRelative
 from sciflow.evaluation.measures.flow import EnergyError, EnstrophyError
 from sciflow.evaluation.measures.forces import DragError, LiftError
 from sciflow.evaluation.measures.gradients import GradientError, SobolevError
@@ -28,8 +29,15 @@ from sciflow.evaluation.measures.relative import (
 )
 from sciflow.evaluation.measures.residual import EquationError
 from sciflow.evaluation.measures.sections import MassFluxError, ProfileError
+from sciflow.evaluation.measures.shock import ShockPositionError
 from sciflow.evaluation.measures.spectra import HighFourierError, LowFourierError, MiddleFourierError, SpectralError
-from sciflow.evaluation.measures.uncertainty import Coverage, RankedProbability
+from sciflow.evaluation.measures.uncertainty import (
+    CalibrationError,
+    Coverage,
+    LogLikelihood,
+    RankedProbability,
+    Sharpness,
+)
 from sciflow.evaluation.measures.wake import StrouhalError
 
 metrics: Registry[type[Metric]] = Registry("metric", "sciflow.metrics")
@@ -53,12 +61,19 @@ for _metric in (
     SobolevError,
     CorrelationTime,
     ConservedError,
+    ConservationError,
+    ConservationBias,
+    ConservationRelative,
     Divergence,
     EnergyError,
     EnstrophyError,
     EquationError,
     RankedProbability,
     Coverage,
+    LogLikelihood,
+    CalibrationError,
+    Sharpness,
+    ShockPositionError,
     PdeBenchError,
     WellError,
     ApeBenchError,

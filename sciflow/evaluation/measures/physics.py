@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -11,6 +12,8 @@ from sciflow.evaluation.measures.base import Frames, Metric, ratio
 
 if TYPE_CHECKING:
     import sympy
+
+    from sciflow.problems.physics import Conservation
 
 _VELOCITY = {"x": "u", "y": "v", "z": "w"}
 
@@ -32,16 +35,16 @@ class ConservedError(Metric):
     sees_shifts = False
 
     def rows(self, frames: Frames) -> tuple[str, ...]:
-        return tuple(_densities(frames))
+        return tuple(law.name for law in measurable_laws(frames, self.name))
 
     def units(self, frames: Frames) -> tuple[str, ...]:
         return self.rows(frames)
 
     def terms(self, frames: Frames) -> np.ndarray:
         gaps = []
-        for density in _densities(frames).values():
-            predicted = _integral(density, frames, frames.prediction)
-            gaps.append(predicted - _integral(density, frames, frames.truth))
+        for law in measurable_laws(frames, self.name):
+            predicted = integral(law.density, frames, frames.prediction)
+            gaps.append(predicted - integral(law.density, frames, frames.truth))
         gap = np.stack(gaps, axis=-1)
         gap = np.where(np.isfinite(gap), gap, np.inf)
         return np.stack([gap**2, np.ones_like(gap)], axis=-1)
@@ -50,30 +53,34 @@ class ConservedError(Metric):
         return np.sqrt(ratio(terms[..., 0], terms[..., 1]))
 
 
-def _densities(frames: Frames) -> dict[str, sympy.Expr]:
-    """Density of each conservation law that can be evaluated point by point."""
+def measurable_laws(frames: Frames, metric: str) -> list[Conservation]:
+    """Conservation laws of the frames' problem whose density can be evaluated point by point.
+
+    Raises:
+        InputError: the data set names no problem, or the problem declares no such law; the message names the metric.
+    """
     import sympy
 
     from sciflow import problems
 
     if not frames.problem:
-        raise InputError("conserved_rmse needs a data set that names its problem; write its attribute 'problem'.")
-    laws = {law.name: sympy.sympify(law.density) for law in problems.get(frames.problem).conserves}
-    usable = {}
-    for name, density in laws.items():
+        raise InputError(f"{metric} needs a data set that names its problem; write its attribute 'problem'.")
+    usable = []
+    for law in problems.get(frames.problem).conserves:
+        density = sympy.sympify(law.density)
         calls = {str(call.func) for call in density.atoms(sympy.core.function.AppliedUndef)}
         if calls and calls <= set(frames.fields) and not density.has(sympy.Derivative):
-            usable[name] = density
+            usable.append(law)
     if not usable:
         raise InputError(
             f"The problem '{frames.problem}' declares no conservation law whose density is a function of the stored "
-            f"fields {', '.join(frames.fields)}; leave conserved_rmse out."
+            f"fields {', '.join(frames.fields)}; leave {metric} out."
         )
     return usable
 
 
-def _integral(density: sympy.Expr, frames: Frames, fields: np.ndarray) -> np.ndarray:
-    """Integral of one density over the fluid, [B, T]."""
+def density_values(density: sympy.Expr, frames: Frames, fields: np.ndarray) -> np.ndarray:
+    """A density at every cell, [B, T, *S], from fields [B, T, C, *S]."""
     import sympy
 
     calls = {call: sympy.Symbol(str(call.func)) for call in density.atoms(sympy.core.function.AppliedUndef)}
@@ -88,15 +95,37 @@ def _integral(density: sympy.Expr, frames: Frames, fields: np.ndarray) -> np.nda
         values.setdefault(axis, places.reshape(*places.shape[:-1], *shape))
     if frames.times is not None:
         values.setdefault("t", frames.times[(..., *(None,) * len(frames.axes))])
-    names = sorted(symbol.name for symbol in plain.free_symbols)
-    unknown = [name for name in names if name not in values]
+    result = _evaluated(plain, values, f"conserved density {density}")
+    return np.broadcast_to(result, fields[:, :, 0].shape)
+
+
+def integral(density: sympy.Expr, frames: Frames, fields: np.ndarray) -> np.ndarray:
+    """Integral of one density over the fluid, [B, T]."""
+    return frames.integrate(density_values(density, frames, fields)[:, :, None])[:, :, 0]
+
+
+def declared_total(total: sympy.Expr, frames: Frames) -> np.ndarray:
+    """The integral of a density over the domain that a problem declares, an expression in t and parameters, [B, T]."""
+    import sympy
+
+    values = {name: np.asarray(value, np.float64)[:, None] for name, value in frames.parameters.items()}
+    if frames.times is not None:
+        values.setdefault("t", frames.times)
+    result = _evaluated(sympy.sympify(total), values, f"conserved total {total}")
+    return np.broadcast_to(result, frames.truth.shape[:2])
+
+
+def _evaluated(expression: sympy.Expr, values: Mapping[str, np.ndarray], what: str) -> np.ndarray:
+    """An expression of symbols at arrays, by name."""
+    from sciflow.problems.compile import numeric
+
+    arguments = sorted(expression.free_symbols, key=lambda symbol: symbol.name)
+    unknown = [symbol.name for symbol in arguments if symbol.name not in values]
     if unknown:
-        raise InputError(f"The conserved density {density} needs {', '.join(unknown)}, which the data set lacks.")
-    arguments = sorted(plain.free_symbols, key=lambda symbol: symbol.name)
+        raise InputError(f"The {what} needs {', '.join(unknown)}, which the data set lacks.")
     with np.errstate(all="ignore"):
-        result = sympy.lambdify(arguments, plain, "numpy")(*(values[name] for name in names))
-    result = np.broadcast_to(np.asarray(result, np.float64), fields[:, :, 0].shape)
-    return frames.integrate(result[:, :, None])[:, :, 0]
+        result = numeric(arguments, expression)(*(values[symbol.name] for symbol in arguments))
+    return np.asarray(result, np.float64)
 
 
 @final

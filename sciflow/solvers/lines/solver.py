@@ -11,7 +11,7 @@ import numpy as np
 
 from sciflow.core.errors import InputError, SciflowError, near
 from sciflow.solvers.assemble import assemble
-from sciflow.solvers.base import Grid, ReferenceSolver, check_times, jax_device, shared_bounds
+from sciflow.solvers.base import Grid, ReferenceSolver, check_times, jax_device, node_grid, shared_bounds
 from sciflow.solvers.initial import initial_fields
 from sciflow.solvers.lines.system import Numbers, System
 
@@ -98,15 +98,7 @@ class Lines(ReferenceSolver):
         return self._nodes(cases, 1)
 
     def _nodes(self, cases: Sequence[Case], factor: int) -> Grid:
-        axes = {}
-        for (axis, (low, high)), points in zip(
-            shared_bounds(self.problem, cases).items(), self.resolution, strict=True
-        ):
-            if axis in self.problem.periodic:
-                axes[axis] = low + (high - low) * np.arange(points * factor) / (points * factor)
-            else:
-                axes[axis] = np.linspace(low, high, (points - 1) * factor + 1)
-        return Grid(axes, "nodes")
+        return node_grid(self.problem, cases, self.resolution, factor)
 
     def run(
         self, cases: Sequence[Case], times: np.ndarray, initial: Mapping[str, np.ndarray] | None = None

@@ -1,1 +1,1 @@
-"""Conservative finite volumes for first-order laws: conservation laws in flux form, and shallow water over a bed."""
+"""Conservative finite volumes: laws in flux form with and without diffusion, and shallow water over a bed."""

@@ -63,6 +63,13 @@ class CellSolver(ReferenceSolver):
     def scheme(self, grid: Grid) -> Scheme:
         """The semi-discrete system on a grid."""
 
+    def require_posed(self, grid: Grid, states: jax.Array, values: Mapping[str, jax.Array], times: np.ndarray) -> None:
+        """Look at the values that cases [case, F, *cells] begin with.
+
+        Raises:
+            InputError: the equation has no solution that depends continuously on them.
+        """
+
     def grid(self, cases: Sequence[Case]) -> Grid:
         return cell_grid(self.problem, cases, self.resolution)
 
@@ -81,6 +88,7 @@ class CellSolver(ReferenceSolver):
             values = {name: jnp.asarray([case.values[name] for case in cases]) for name in self.problem.values()}
             arrays = {name: jnp.asarray(array) for name, array in inputs.items()}
             case = {"values": values, "inputs": arrays}
+            self.require_posed(grid, states, values, times)
             frames, counts = march(self._scheme(grid), together, states, case, jnp.asarray(times))
             frames, counts = np.asarray(frames), np.asarray(counts)
         self._check(cases, times, frames, counts)

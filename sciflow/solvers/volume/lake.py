@@ -11,6 +11,7 @@ from sciflow.problems.compile import numeric
 from sciflow.solvers.volume.cells import CellSolver
 from sciflow.solvers.volume.depth import ShallowWaterForm, reason_against
 from sciflow.solvers.volume.faces import Limiter, at_faces, cut, hll
+from sciflow.solvers.volume.march import heun
 from sciflow.solvers.volume.sides import Sides, reason_against_sides
 
 if TYPE_CHECKING:
@@ -78,7 +79,10 @@ class LakeScheme:
             total += self._along(padded, ground, position, gravity) / h
         return total
 
-    def longest_step(self, state: jax.Array, time: jax.Array, case: dict[str, Any]) -> jax.Array:
+    def step(self, state: jax.Array, time: jax.Array, dt: jax.Array, case: dict[str, Any]) -> jax.Array:
+        return heun(lambda now, moment: self.rate(now, moment, case), state, time, dt)
+
+    def longest_step(self, state: jax.Array, time: jax.Array, end: jax.Array, case: dict[str, Any]) -> jax.Array:
         gravity, _ = self._known(state, case)
         pace = jnp.zeros(())
         for position, h in enumerate(self._spacing):

@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, final
 
 import sympy
+from sympy.core.function import AppliedUndef
 
 from sciflow.core.errors import InputError
 from sciflow.problems.geometry import Box
+from sciflow.solvers.volume.diffusion import potential, split
 
 if TYPE_CHECKING:
     from sciflow.problems import Problem
@@ -20,19 +22,33 @@ Row = tuple[sympy.Expr, ...]
 @final
 @dataclass(frozen=True)
 class Laws:
-    r"""The system :math:`U_t + \sum_i \partial_i F_i(U) = S(U)`.
+    r"""The system :math:`U_t + \sum_i \partial_i (F_i(U) - \partial_i \Phi_i(U)) = S(U)`.
 
     Attributes:
         fields: names of the components of U, which are the densities of the declared laws.
-        flux: for each axis in the order x, y, the flux of each field.
+        flux: F, for each axis in the order x, y, by field.
         source: S by field, without derivatives.
         waves: for each axis, the eigenvalues of the Jacobian of its flux.
+        diffusivity: D = dPhi/dU, for each axis by field; each depends on that field alone.
+        potential: Phi, likewise.
     """
 
     fields: tuple[str, ...]
     flux: tuple[Row, ...]
     source: Row
     waves: tuple[Row, ...]
+    diffusivity: tuple[Row, ...]
+    potential: tuple[Row, ...]
+
+    @property
+    def carried(self) -> bool:
+        """Whether anything moves otherwise than by diffusion."""
+        return any(any(row) for row in (*self.flux, self.source))
+
+    @property
+    def spread(self) -> bool:
+        """Whether anything diffuses."""
+        return any(any(row) for row in self.diffusivity)
 
     @staticmethod
     def of(problem: Problem) -> Laws:
@@ -45,7 +61,7 @@ class Laws:
 
 
 def reason_against(problem: Problem) -> str | None:
-    """Why a problem is not a set of first-order conservation laws on a box, or None if it is."""
+    """Why a problem is not a set of conservation laws on a box that this solver takes, or None if it is."""
     if not isinstance(problem.domain, Box) or len(problem.axes) > 2:
         return "it takes a box in one or two dimensions."
     try:
@@ -62,32 +78,42 @@ def _laws(problem: Problem) -> Laws:
         raise InputError("it needs an evolution equation for every field, and nothing else.")
     if problem.inputs:
         raise InputError("it has input fields, which this solver does not take.")
-    fluxes, sources = zip(*(_law(problem, name) for name in fields), strict=True)
-    flux = tuple(tuple(row[axis] for row in fluxes) for axis in range(len(problem.axes)))
+    fluxes, diffusivities, sources = zip(*(_law(problem, name) for name in fields), strict=True)
+    axes = range(len(problem.axes))
+    flux, diffusivity = (tuple(tuple(row[axis] for row in rows) for axis in axes) for rows in (fluxes, diffusivities))
     calls = [problem.field(name).symbol for name in fields]
     waves = tuple(_eigenvalues(row, calls, axis) for row, axis in zip(flux, problem.axes, strict=True))
-    return Laws(fields, flux, tuple(sources), waves)
+    potentials = tuple(
+        tuple(potential(part, call) for part, call in zip(row, calls, strict=True)) for row in diffusivity
+    )
+    return Laws(fields, flux, tuple(sources), waves, diffusivity, potentials)
 
 
-def _law(problem: Problem, name: str) -> tuple[Row, sympy.Expr]:
-    """Flux by axis and source of one field."""
+def _law(problem: Problem, name: str) -> tuple[Row, Row, sympy.Expr]:
+    """Flux and diffusivity by axis, and source, of one field."""
     field = problem.field(name).symbol
     law = next((law for law in problem.conserves if law.density == field), None)
     if law is None:
         raise InputError(f"it declares no conservation law with the density '{name}'.")
-    flux = tuple(problem.drive(component) for component in law.flux)
-    for component in flux:
-        beside = component.xreplace({info.symbol: sympy.Dummy() for info in problem.fields}).free_symbols
-        if component.atoms(sympy.Derivative) or beside & set(problem.space):
-            raise InputError(f"the flux of '{law.name}' holds derivatives or places, not only fields and parameters.")
+    whole = tuple(problem.drive(component).doit() for component in law.flux)
+    parts = [split(component, field, axis) for component, axis in zip(whole, problem.space, strict=True)]
+    flux, diffusivity = (tuple(part) for part in zip(*parts, strict=True))
+    others = {info.symbol: sympy.Dummy() for info in problem.fields}
+    for component in (*flux, *diffusivity):
+        if component.atoms(sympy.Derivative) or component.xreplace(others).free_symbols & set(problem.space):
+            raise InputError(
+                f"the flux of '{law.name}' holds places, or derivatives other than -D({name}) grad({name})."
+            )
+    if any(component.atoms(AppliedUndef) - {field} for component in diffusivity):
+        raise InputError(f"the diffusivity in the flux of '{law.name}' depends on other fields than '{name}'.")
     total = problem.drive(problem.evolution[name])
-    total += sympy.Add(*(part.diff(axis) for part, axis in zip(flux, problem.space, strict=True)))
+    total += sympy.Add(*(part.diff(axis) for part, axis in zip(whole, problem.space, strict=True)))
     source = sympy.expand(total.doit())
     if source.atoms(sympy.Derivative):
         source = sympy.simplify(source)
     if source.atoms(sympy.Derivative):
         raise InputError(f"the evolution of '{name}' is not minus the divergence of the flux of '{law.name}'.")
-    return flux, source
+    return flux, diffusivity, source
 
 
 def _eigenvalues(flux: Row, fields: list[sympy.Expr], axis: str) -> Row:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GHOSTS = 2
 Values = Mapping[str, jax.Array]
+Change = Callable[[int, jax.Array], jax.Array]  # a function of the field with this number
 
 
 def reason_against_sides(problem: Problem, fields: Sequence[str]) -> str | None:
@@ -46,18 +47,38 @@ class Sides:
         self._places = grid.axes
         self._ends = {axis: None if axis in problem.periodic else self._rules(axis) for axis in self.axes}
 
-    def pad(self, state: jax.Array, position: int, time: jax.Array, values: Values) -> jax.Array:
-        """State [F, *cells] with two more cells on both sides along the array axis `position` of the cells."""
+    def pad(
+        self, state: jax.Array, position: int, time: jax.Array, values: Values, change: Change | None = None
+    ) -> jax.Array:
+        """State [F, *cells] with two more cells on both sides along the array axis `position` of the cells.
+
+        Args:
+            change: gives functions of the fields, which are then continued by the function of the given values.
+        """
         rules = self._ends[self.axes[position]]
         along = position + 1
+        state = state if change is None else jnp.stack([change(i, field) for i, field in enumerate(state)])
         if rules is None:
             return jnp.pad(state, _width(state.ndim, along), mode="wrap")
         ends = []
         for side, row in enumerate(rules):
+            given = [None if isinstance(rule, str) else rule(time, values) for rule in row]
+            if change is not None:
+                given = [None if value is None else change(i, value) for i, value in enumerate(given)]
             ends.append(
-                jnp.stack([_ghosts(f, position, side, r, time, values) for f, r in zip(state, row, strict=True)])
+                jnp.stack(
+                    [
+                        _ghosts(field, position, side, rule, value)
+                        for field, rule, value in zip(state, row, given, strict=True)
+                    ]
+                )
             )
         return jnp.concatenate([ends[0], state, ends[1]], axis=along)
+
+    def given(self, position: int, time: jax.Array, values: Values) -> list[tuple[int, jax.Array]]:
+        """Dirichlet values on both sides of an axis, each with the number of its field."""
+        rules = self._ends[self.axes[position]] or []
+        return [(i, rule(time, values)) for row in rules for i, rule in enumerate(row) if not isinstance(rule, str)]
 
     def pad_bed(self, bed: jax.Array, position: int, depth: int) -> jax.Array:
         """A static field [*cells] continued like the field number `depth`, but never by a given value."""
@@ -98,10 +119,10 @@ class Sides:
         return value
 
 
-def _ghosts(field: jax.Array, position: int, side: int, rule: Any, time: jax.Array, values: Values) -> jax.Array:
+def _ghosts(field: jax.Array, position: int, side: int, rule: Any, given: jax.Array | None) -> jax.Array:
     """Two ghost layers of one field, in ascending order."""
     continued = _continued(field, position, side, rule == "copy")
-    return continued if isinstance(rule, str) else 2 * rule(time, values) - continued
+    return continued if given is None else 2 * given - continued
 
 
 def _continued(field: jax.Array, position: int, side: int, copy: bool) -> jax.Array:
