@@ -11,9 +11,9 @@ import xarray as xr
 
 from sciflow.baselines.parameters import field_scales
 from sciflow.core import Forecast, InputError
+from sciflow.data.volume import fluid_volume, on_cells, positions_of, space_axes
 from sciflow.evaluation.measures import Frames, Metric, metrics
 from sciflow.evaluation.measures.base import CaseScores
-from sciflow.evaluation.weights import fluid_volume, on_cells, positions_of, space_axes
 
 if TYPE_CHECKING:
     from sciflow.data import Dataset

@@ -8,12 +8,12 @@ import pytest
 from sciflow.baselines.persistence import Persistence
 from sciflow.core import InputError
 from sciflow.data import from_arrays
+from sciflow.data.volume import fluid_volume
 from sciflow.evaluation import ForecastTask, Horizon, evaluate
 from sciflow.evaluation.measures import Frames, metrics
 from sciflow.evaluation.measures.base import CaseScores
 from sciflow.evaluation.measures.forces import forces
 from sciflow.evaluation.scoring import summarise, totals
-from sciflow.evaluation.weights import fluid_volume
 
 SPEED = {"u": "m/s", "v": "m/s"}
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sciflow.core import InputError, UnknownNameError
+from sciflow.data.volume import cell_widths, fluid_volume
 from sciflow.evaluation import metrics, score
 from sciflow.evaluation.measures.physics import derivative
 from sciflow.evaluation.scoring import Scores, frames_of
-from sciflow.evaluation.weights import cell_widths, fluid_volume
 
 
 def grid(arrays: dict[str, np.ndarray], *, periodic: str = "") -> xr.Dataset:

@@ -7,9 +7,9 @@ from typing import final
 import numpy as np
 
 from sciflow.core.errors import InputError
+from sciflow.data.volume import cell_widths
 from sciflow.evaluation.measures.base import Frames, Metric, ratio
 from sciflow.evaluation.measures.flow import velocity_of
-from sciflow.evaluation.weights import cell_widths
 
 _CLOSED = 1e-6  # of the flux at RMS speed: less comes in through rounding alone
 _SECTIONS = (0.25, 0.5, 0.75)
