@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sciflow.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A one-parameter group that moves the frames of a sequence, one more step each frame, to those of another sequence.
+
+    A problem declares it (`sciflow.problems.galilean`, `sciflow.problems.rotation`); a network may build on it.
+
+    Args:
+        kind: "translation" along one space axis, or "rotation" about the middle of the plane of two.
+        axes: positions of these axes in tensor order ((z,) y, x).
+        fields: channels whose values rise by the velocity (velocity components under a Galilean boost); often none.
+    """
+
+    kind: Literal["translation", "rotation"]
+    axes: tuple[int, ...]
+    fields: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("axes", "fields"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -24,6 +46,7 @@ class Sizes:
         inputs: known fields that do not depend on time, such as a coefficient, I; may be 0.
         ends: whether the points include both ends of axes that are not periodic (nodes), not only centres of cells.
         grid: points per axis of the training data, in tensor order; none given where no network needs to know them.
+        flows: the one-parameter groups that the problem declares; see `Flow`.
 
     Raises:
         InputError: a size is out of range or ``periodic`` or ``grid`` has another number of entries than there are
@@ -41,6 +64,7 @@ class Sizes:
     inputs: int = 0
     ends: bool = False
     grid: tuple[int, ...] = ()
+    flows: tuple[Flow, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dims not in (1, 2, 3):
@@ -58,6 +82,8 @@ class Sizes:
         if self.grid and len(self.grid) != self.dims:
             raise InputError(f"grid must have one entry for each of the {self.dims} axes, not {len(self.grid)}.")
         object.__setattr__(self, "grid", tuple(self.grid))
+        flows = (Flow(**flow) if isinstance(flow, dict) else flow for flow in self.flows)
+        object.__setattr__(self, "flows", tuple(flows))
 
     @property
     def channels_in(self) -> int:
@@ -91,6 +117,8 @@ class Requires:
         fixed_grid: whether it is made for one grid, whose points the sizes must name.
         context: whether it needs context frames (True), or is made for none (False); None means that it takes both.
         inputs: whether it can see input fields.
+        mask: whether it can have solid cells.
+        flow: the kind of flow that the problem must declare, see `Flow`; None where the network needs none.
     """
 
     dims: tuple[int, ...] = (1, 2, 3)
@@ -99,6 +127,8 @@ class Requires:
     fixed_grid: bool = False
     context: bool | None = None
     inputs: bool = True
+    mask: bool = True
+    flow: Literal["translation", "rotation"] | None = None
 
     def objection(self, sizes: Sizes) -> str | None:
         """Why a network with these requirements cannot be used for ``sizes``, or None if it can."""
@@ -110,6 +140,11 @@ class Requires:
             return "forecasts and needs context frames" if self.context else "does not forecast and needs frames_in = 0"
         if sizes.inputs and not self.inputs:
             return "does not see input fields, the problem has some"
+        if sizes.mask and not self.mask:
+            return "has no place for solid cells, the problem has some"
+        if self.flow is not None and all(flow.kind != self.flow for flow in sizes.flows):
+            way = {"translation": "galilean(axis, velocity=...)", "rotation": "rotation(rate=...)"}[self.flow]
+            return f"moves its memory with a flow, the problem declares no {way} among its symmetries"
         if self.fixed_grid and not sizes.grid:
             return "is made for one grid, the sizes name none"
         return None
@@ -125,12 +160,15 @@ class Traits:
         pointwise: without context frames, the output at a point follows from the coordinates there, so that any points
             can be asked for.
         batch_statistics: in training a sample depends on the others of its batch.
+        recurrent: it carries a state from frame to frame: ``forward(..., frames=N)`` gives N frames from one context,
+            and ``init_state``, ``step`` and ``predict`` go frame by frame. Trained with ``predict="state"``.
     """
 
     ignores: tuple[str, ...] = ()
     residual: bool = False
     pointwise: bool = False
     batch_statistics: bool = False
+    recurrent: bool = False
 
 
 def require_whole(name: str, value: object, least: int) -> None:

@@ -1,0 +1,1 @@
+"""Flow-equivariant recurrent networks: memory that moves with the field."""
