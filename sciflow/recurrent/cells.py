@@ -112,7 +112,9 @@ class PlainCell(Cell):
             memory = self._neighbours(memory, shape)
         padded, moves = self.mover.padded(memory, shape, self.halo)
         inner = convolve(padded, self.weight, moves.padded).view(len(lifted), slices, -1, self.width)
-        return activated(inner + lifted.view(len(lifted), -1, inner.shape[2], self.width), self.activation).flatten(1, 2)
+        return activated(inner + lifted.view(len(lifted), -1, inner.shape[2], self.width), self.activation).flatten(
+            1, 2
+        )
 
     def _neighbours(self, memory: Tensor, shape: tuple[int, ...]) -> Tensor:
         """[B, V N, D C]: beside each slice those of the D velocities nearby."""

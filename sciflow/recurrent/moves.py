@@ -58,9 +58,7 @@ def plan(velocities: Velocities, shape: tuple[int, ...], halo: tuple[int, ...], 
     source, home = [], []
     for number, vector in enumerate(velocities.vectors):
         whole = [round(part) for part in vector]
-        axes = [
-            (torch.arange(-width, n + width) - part) % n for width, n, part in zip(halo, shape, whole, strict=True)
-        ]
+        axes = [(torch.arange(-width, n + width) - part) % n for width, n, part in zip(halo, shape, whole, strict=True)]
         source.append(number * points + _numbers(shape, axes).flatten())
         back = torch.roll(interior, [-part for part in whole], list(range(len(shape))))
         home.append(number * spread + back.flatten())

@@ -29,6 +29,7 @@ from sciflow.training.options import require_suited, split_options
 from sciflow.training.origin import Origin
 from sciflow.training.progress import OnStep, progress_bar
 from sciflow.training.rollout import rollout_with_variance
+from sciflow.training.speeds import set_speeds
 from sciflow.training.step import StepModel, call_of
 
 
@@ -122,6 +123,7 @@ class Surrogate(Method):
             normaliser = Normaliser.fit(train, step=step, frames_in=frames_in, constants=constants)
             model = self._new_model(layout, normaliser)
             adapt(model, windows, training)
+            set_speeds(model, train, step)
             loop = Loop(model, windows, checks, training, device)
             if state is not None:
                 loop.resume(state)
