@@ -23,8 +23,8 @@ class CanonicalGRNN(nn.Module):
             the correlation of f_k(x + c) and f_{k-1}(x)
         f~_k = psi_k(-c) f_k,    f_{T+n} = psi_{T+n}(c) GRNN(f~)_n
 
-    Where the problem's Galilean symmetry names a velocity field, c is its box mean, exactly, and is taken off its values
-    too. Moves go through Fourier modes; those by whole cells are exact. Equivariant to any uniform drift (to those in
+    Where the problem's Galilean symmetry names a velocity field, c is its box mean (less that of the training cases)
+    and is taken off its values too. Moves go through Fourier modes; those by whole cells are exact. Equivariant to any uniform drift (to those in
     steps of 1 / refine cells where it is found by correlation), at the cost of a network with one slice, but to a
     single drift of the whole field: of several objects or streams it follows one.
 

@@ -61,7 +61,7 @@ class PlainCell(Cell):
     The kernel starts as ``identity`` times the one that keeps h, plus (1 - identity) times torch's random one: a memory
     that fades slowly learns motion several times faster.
 
-    Source: Keller, Flow Equivariant Recurrent Neural Networks, NeurIPS 2025, arXiv:2507.14793; starts near the identity:
+    Source: Keller, Flow Equivariant Recurrent Neural Networks, NeurIPS 2025, arXiv:2507.14793; start near the identity:
     Le, Jaitly and Hinton, arXiv:1504.00941.
 
     Args:

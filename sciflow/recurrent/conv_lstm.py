@@ -19,8 +19,9 @@ State = tuple[tuple[int, ...], Tensor, Tensor, Tensor]  # grid, hidden, memory, 
 class ConvLSTM(SequenceModel[State]):
     """Long short-term memory with convolutions on periodic grids, of one layer::
 
-        i, f, o, g = conv(f_t, h_t);   c_{t+1} = sigmoid(f) c_t + sigmoid(i) tanh(g);   h_{t+1} = sigmoid(o) tanh(c_{t+1})
-        f_{t+1}    = Dec h_{t+1}  (+ f_t with ``residual``)
+        i, f, o, g = conv(f_t, h_t)
+        c_{t+1} = sigmoid(f) c_t + sigmoid(i) tanh(g),    h_{t+1} = sigmoid(o) tanh(c_{t+1})
+        f_{t+1} = Dec h_{t+1}  (+ f_t with ``residual``)
 
     The forget gate starts with a bias of 1.
 
