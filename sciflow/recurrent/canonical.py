@@ -24,9 +24,9 @@ class CanonicalGRNN(nn.Module):
         f~_k = psi_k(-c) f_k,    f_{T+n} = psi_{T+n}(c) GRNN(f~)_n
 
     Where the problem's Galilean symmetry names a velocity field, c is its box mean (less that of the training cases)
-    and is taken off its values too. Moves go through Fourier modes; those by whole cells are exact. Equivariant to any uniform drift (to those in
-    steps of 1 / refine cells where it is found by correlation), at the cost of a network with one slice, but to a
-    single drift of the whole field: of several objects or streams it follows one.
+    and is taken off its values too. Moves go through Fourier modes; those by whole cells are exact. Equivariant to any
+    uniform drift (to those in steps of 1 / refine cells where it is found by correlation), at the cost of a network
+    with one slice, but to a single drift of the whole field: of several objects or streams it follows one.
 
     Args:
         sizes: what the problem needs; its flows say along which axes the drift is.
