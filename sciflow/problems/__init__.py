@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sciflow.problems.problem import Problem, Solver
     from sciflow.problems.profiles import profile
     from sciflow.problems.registry import get, names, register
-    from sciflow.problems.sampling import Case, grid, sampled, table
+    from sciflow.problems.sampling import Case, dealt, grid, sampled, table
     from sciflow.problems.special import positive_power, stefan_root
     from sciflow.problems.symbols import Field, Parameter, Signal, coordinates
     from sciflow.problems.waves import numbered_waves
@@ -30,7 +30,7 @@ _HOME = {
     "problem": ("Problem", "Solver"),
     "profiles": ("profile",),
     "registry": ("get", "names", "problems", "register"),
-    "sampling": ("Case", "grid", "sampled", "table"),
+    "sampling": ("Case", "dealt", "grid", "sampled", "table"),
     "special": ("positive_power", "stefan_root"),
     "symbols": ("Field", "Parameter", "Signal", "coordinates"),
     "waves": ("numbered_waves",),
@@ -39,8 +39,13 @@ _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
 
 __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
+<<<<<<< HEAD
     "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "div", "dot",
     "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "numbered_waves", "positive_power",
+=======
+    "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "dealt",
+    "div", "dot", "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "positive_power",
+>>>>>>> digits
     "profile", "ramp", "random_fourier", "register", "rotation", "sampled", "stefan_root", "table", "translation",
 ]  # fmt: skip
 
