@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sciflow.evaluation.breakeven import BreakEven, break_even
     from sciflow.evaluation.callable_method import CallableMethod
+    from sciflow.evaluation.equivariance import equivariance_error
     from sciflow.evaluation.forecast import Evaluation, evaluate
     from sciflow.evaluation.horizon import Horizon
     from sciflow.evaluation.measures import Frames, Metric, metrics
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "breakeven": ("BreakEven", "break_even"),
     "callable_method": ("CallableMethod",),
+    "equivariance": ("equivariance_error",),
     "forecast": ("Evaluation", "evaluate"),
     "horizon": ("Horizon",),
     "methods": ("build",),
@@ -61,6 +63,7 @@ __all__ = [
     "bootstrap_ratio",
     "break_even",
     "build",
+    "equivariance_error",
     "evaluate",
     "leaderboard",
     "load_suite",

@@ -60,6 +60,7 @@ def collect(
         "task": suite.task.described,
         "seeds": list(suite.seeds),
         "metrics": list(suite.metrics),
+        **({"equivariance": list(suite.equivariance)} if suite.equivariance else {}),
         **data,
         "runs": {item.folder.name: _content(item.folder) for item in finished},
         "evaluation_digest": evaluation_digest(suite),

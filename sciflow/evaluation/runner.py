@@ -12,6 +12,7 @@ from sciflow.core import atomic_path, require_writable
 from sciflow.evaluation.by_table import grouping
 from sciflow.evaluation.calibration import require_calibration_cases
 from sciflow.evaluation.collection_table import combined
+from sciflow.evaluation.equivariance import check_flows
 from sciflow.evaluation.execute import execute
 from sciflow.evaluation.leaderboard_table import rich_table
 from sciflow.evaluation.methods import build_entry
@@ -59,8 +60,8 @@ def run(
         does not stop the others.
 
     Raises:
-        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data, there are
-            too few validation cases for calibrated intervals, or the folder cannot be written. Options, metrics and
+        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data or a flow is no
+            symmetry of them, there are too few validation cases for calibrated intervals, or the folder cannot be written. Options, metrics and
             these cases are checked before the first run.
     """
     loaded = load_suite(suite, overrides)
@@ -105,6 +106,7 @@ def _run_one(suite: Suite, folder: Path, store: Path, command: str, console: Con
     transfer = {}
     if any(item.status != "finished" for item in runs):
         check_metrics(suite.metrics, parts["test"], suite.task.asked)
+        check_flows(suite.equivariance, parts["test"], suite.task.asked)
         for item in runs:
             if item.status != "finished":
                 built = build_entry(item.entry, item.seed, suite.task.asked)
