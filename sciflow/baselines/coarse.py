@@ -67,7 +67,16 @@ class CoarseSolver(Baseline):
         self._engines: dict[Any, ReferenceSolver] = {}
 
     def fit(self, train: Dataset, valid: Dataset | None = None) -> Self:
-        """Nothing to learn; checks that there is a solver for the data set's problem."""
+        """Nothing to learn; checks that there is a solver for the data set's problem.
+
+        Raises:
+            InputError: no solver takes the problem, or it has hidden parameters, which methods are not told.
+        """
+        if train.hidden:
+            raise InputError(
+                f"The parameter '{train.hidden[0]}' of '{train.problem}' is hidden from methods, and no solver can do "
+                "without it; leave this baseline out."
+            )
         engine = self._engine(train.problem, train.shape)
         self.state = {"points": engine.points(case_of(train.header, engine.problem, 0))}
         return self

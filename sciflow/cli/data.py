@@ -61,8 +61,9 @@ def info(file: File) -> None:
         ("time", f"{times.min():g} to {times.max():g} s"),
     ]
     rows += [(f"field {name}", f"[{dataset.units(name) or '-'}]") for name in dataset.fields]
-    for name, values in zip(dataset.parameters, dataset.parameter_values().T, strict=True):
-        rows.append((f"parameter {name}", f"{values.min():g} to {values.max():g} [{dataset.units(name) or '-'}]"))
+    for name in (*dataset.parameters, *dataset.hidden):
+        values, kind = dataset.header[name].values, "hidden parameter" if name in dataset.hidden else "parameter"
+        rows.append((f"{kind} {name}", f"{values.min():g} to {values.max():g} [{dataset.units(name) or '-'}]"))
     rows += [(f"signal {name}", f"[{dataset.units(name) or '-'}]") for name in dataset.signals]
     for name, parts in dataset.splits.items():
         rows.append((f"split {name}", ", ".join(f"{part} {len(cases)}" for part, cases in parts.items())))

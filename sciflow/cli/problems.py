@@ -60,12 +60,9 @@ def _rows(problem: Any) -> list[tuple[str, str]]:
     rows = [(f"field {info.name}", f"{info.long_name} [{info.unit or '-'}]") for info in problem.fields]
     for info in problem.parameters:
         span = "" if info.low is None else f", {info.low:g} to {info.high:g} ({info.scale})"
-        rows.append(
-            (
-                f"parameter {info.name}",
-                f"{info.description or info.name} [{info.unit or '-'}], default {info.default:g}{span}",
-            )
-        )
+        about = f"{info.description or info.name} [{info.unit or '-'}], default {info.default:g}{span}"
+        kind = "hidden parameter" if info.hidden else "parameter"
+        rows.append((f"{kind} {info.name}", about))
     rows += [(f"signal {signal.name}", f"{signal.expression}") for signal in problem.signals]
     rows += [(f"initial {name}", str(value)) for name, value in problem.initial.items()]
     rows += [
@@ -77,7 +74,7 @@ def _rows(problem: Any) -> list[tuple[str, str]]:
         (f"conserves {law.name}", f"density {law.density}, flux {', '.join(map(str, law.flux))}")
         for law in problem.conserves
     ]
-    rows += [("symmetry", f"{symmetry.kind} in {symmetry.axis}") for symmetry in problem.symmetries]
+    rows += [("symmetry", str(symmetry)) for symmetry in problem.symmetries]
     rows += [(f"exact {name}", str(value)) for name, value in problem.exact.items()]
     rows += [("subset", name) for name in problem.subsets]
     return [*rows, ("periodic axes", ", ".join(problem.periodic) or "none"), ("hash", problem.hash)]

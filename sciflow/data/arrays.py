@@ -295,3 +295,5 @@ def _describe(data: xr.Dataset, name: str) -> None:
             value = getattr(info, key, None)
             if value is not None:
                 attrs.setdefault(attribute, value)
+        if getattr(info, "hidden", False):
+            attrs.setdefault("hidden", 1)

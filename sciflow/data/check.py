@@ -54,8 +54,9 @@ def missing_names(problem: str, fields: Sequence[str], parameters: Sequence[str]
 def _incomplete(dataset: Dataset) -> Iterator[str]:
     if not dataset.problem:
         return
+    parameters = [*dataset.parameters, *dataset.hidden]
     try:
-        missing = missing_names(dataset.problem, dataset.fields, dataset.parameters, dataset.inputs)
+        missing = missing_names(dataset.problem, dataset.fields, parameters, dataset.inputs)
     except UnknownNameError:  # a problem of a package that is not installed here
         return
     absent = [f"field '{name}'" for name in str(dataset.attrs.get("absent", "")).split()]  # so says the importer

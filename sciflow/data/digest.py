@@ -19,7 +19,7 @@ import xarray as xr
 
 from sciflow.data.schema import BOOKKEEPING, length_name
 
-_VARIABLE_ATTRIBUTES = ("role", "units", "scale", "scale_coord", "fields")
+_VARIABLE_ATTRIBUTES = ("role", "units", "scale", "scale_coord", "fields", "hidden")
 _ATTRIBUTES = ("grid", "periodic", "problem", "time_scale_coord")
 BLOCK_BYTES = 32 * 2**20
 

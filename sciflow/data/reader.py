@@ -59,8 +59,13 @@ class Dataset:
 
     @cached_property
     def parameters(self) -> list[str]:
-        """Names of the case parameters."""
-        return self._with_role("parameter")
+        """Names of the case parameters that methods are given; `hidden` has the others."""
+        return [name for name in self._with_role("parameter") if not self._source.specs[name].attrs.get("hidden")]
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """Names of the case parameters that methods are not told; `header` has their values."""
+        return [name for name in self._with_role("parameter") if self._source.specs[name].attrs.get("hidden")]
 
     @cached_property
     def signals(self) -> list[str]:
@@ -169,7 +174,7 @@ class Dataset:
         return schema.case_times(self.header)
 
     def parameter_values(self) -> np.ndarray:
-        """Case parameters, float64 (cases, P)."""
+        """Case parameters in the order of `parameters`, float64 (cases, P)."""
         columns = [np.asarray(self.header[name].values, np.float64) for name in self.parameters]
         return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0))
 

@@ -12,7 +12,8 @@ role            dimensions                              meaning
 ``known``       (\\*space) or (case, \\*space), bool      True = boundary data, known at all times
 ``input``       (\\*space) or (case, \\*space)            known static field, such as a coefficient
 ``boundary``    any, with case                          boundary values and fluxes that the grid does not hold
-``parameter``   (case), a coordinate                    shown to models; ``scale`` "linear" or "log", ``low``, ``high``
+``parameter``   (case), a coordinate                    shown to models unless ``hidden`` is 1; ``scale``
+                                                        "linear" or "log", ``low``, ``high``
 ``coefficient`` (case), a coordinate                    random coefficients of the signals, not shown to models
 ``number``      (case), a coordinate                    dimensionless numbers (Re), not shown to models
 ==============  ======================================  ====================================================

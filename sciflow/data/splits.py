@@ -346,9 +346,9 @@ def _sizes(cases: int, fractions: Mapping[str, float] | None, counts: Mapping[st
 
 
 def _values(dataset: Dataset, parameter: str) -> np.ndarray:
-    """A case parameter, or a dimensionless number that the problem derives from them."""
+    """A case parameter, hidden or not, or a dimensionless number that the problem derives from them."""
     numbers = with_role(dataset.header, "number")
-    if parameter not in dataset.parameters and parameter not in numbers:
-        known = [*dataset.parameters, *numbers]
+    known = [*dataset.parameters, *dataset.hidden, *numbers]
+    if parameter not in known:
         raise InputError(f"The data set has no parameter '{parameter}'.{near(parameter, known)}")
     return np.asarray(dataset.header[parameter].values, np.float64)

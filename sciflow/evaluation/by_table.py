@@ -39,9 +39,10 @@ def grouping(suite: Suite, test: Dataset) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {}
     if suite.by is not None:
-        if suite.by not in test.parameters:
-            raise InputError(f"The data set has no case parameter '{suite.by}'.{near(suite.by, test.parameters)}")
-        values = test.parameter_values()[:, test.parameters.index(suite.by)].tolist()
+        known = [*test.parameters, *test.hidden]
+        if suite.by not in known:
+            raise InputError(f"The data set has no case parameter '{suite.by}'.{near(suite.by, known)}")
+        values = np.asarray(test.header[suite.by].values, np.float64).tolist()
         named = {str(case): value for case, value in zip(test.cases.tolist(), values, strict=True)}
         facts["by"] = {"name": suite.by, "values": named}
     if pairs := pairs_of(suite):

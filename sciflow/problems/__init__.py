@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sciflow.problems.conditions import Condition, Dirichlet, Neumann, NoSlip, Outflow, Robin
     from sciflow.problems.distributions import Distribution, blobs, gaussian_field, random_fourier
     from sciflow.problems.geometry import Box, Disk, Shape
-    from sciflow.problems.physics import conservation, galilean, translation
+    from sciflow.problems.physics import conservation, galilean, rotation, translation
     from sciflow.problems.problem import Problem, Solver
     from sciflow.problems.profiles import profile
     from sciflow.problems.registry import get, names, register
@@ -25,7 +25,7 @@ _HOME = {
     "conditions": ("Condition", "Dirichlet", "Neumann", "NoSlip", "Outflow", "Robin"),
     "distributions": ("Distribution", "blobs", "gaussian_field", "random_fourier"),
     "geometry": ("Box", "Disk", "Shape"),
-    "physics": ("conservation", "galilean", "translation"),
+    "physics": ("conservation", "galilean", "rotation", "translation"),
     "problem": ("Problem", "Solver"),
     "profiles": ("profile",),
     "registry": ("get", "names", "problems", "register"),
@@ -39,7 +39,7 @@ __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
     "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "div", "dot",
     "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "positive_power", "profile", "ramp",
-    "random_fourier", "register", "sampled", "stefan_root", "table", "translation",
+    "random_fourier", "register", "rotation", "sampled", "stefan_root", "table", "translation",
 ]  # fmt: skip
 
 

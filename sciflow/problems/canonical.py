@@ -12,7 +12,7 @@ from sciflow.problems.conditions import Condition, Robin
 from sciflow.problems.distributions import Distribution
 
 if TYPE_CHECKING:
-    from sciflow.problems.physics import Conservation
+    from sciflow.problems.physics import Conservation, Symmetry
     from sciflow.problems.problem import ParameterInfo, Problem
 
 
@@ -79,7 +79,7 @@ def to_json(problem: Problem) -> dict[str, Any]:
             | _mapping(known_integrals(law))
             for law in problem.conserves
         ],
-        "symmetries": [{"kind": s.kind, "axis": s.axis, "velocity": s.velocity} for s in problem.symmetries],
+        "symmetries": [{"kind": s.kind, "axis": s.axis, "velocity": _velocity(s)} for s in problem.symmetries],
         "characteristic": _mapping(problem.characteristic),
         "exact": _mapping(problem.exact),
         "subsets": {name: subset.describe() for name, subset in problem.subsets.items()},
@@ -109,4 +109,8 @@ def _plain(value: Any) -> Any:
 
 def _parameter(info: ParameterInfo) -> dict[str, Any]:
     keys = ("name", "default", "low", "high", "scale", "unit")
-    return {key: getattr(info, key) for key in keys}
+    return {key: getattr(info, key) for key in keys} | ({"hidden": True} if info.hidden else {})
+
+
+def _velocity(symmetry: Symmetry) -> str | list[str]:
+    return symmetry.velocity if isinstance(symmetry.velocity, str) else list(symmetry.velocity)

@@ -61,7 +61,7 @@ def html(problem: Problem) -> str:
         ("initial", "; ".join(f"{key}: {_short(value)}" for key, value in problem.initial.items())),
         ("boundary", "; ".join(f"{k} on {s}: {_short(c)}" for k, v in problem.boundary.items() for s, c in v.items())),
         ("conserves", ", ".join(_law(law) for law in problem.conserves)),
-        ("symmetries", ", ".join(f"{s.kind} in {s.axis}" for s in problem.symmetries)),
+        ("symmetries", ", ".join(map(str, problem.symmetries))),
         ("exact solution", "; ".join(f"{key} = {value}" for key, value in problem.exact.items())),
         ("subsets", ", ".join(problem.subsets)),
         ("reference", problem.reference),
@@ -78,7 +78,8 @@ def _law(law: Conservation) -> str:
 
 def _range(info: Any) -> str:
     span = f" in [{info.low:g}, {info.high:g}] ({info.scale})" if info.low is not None else ""
-    return f"{info.name} = {info.default:g}{span} [{info.unit or '-'}]"
+    hidden = " (hidden)" if info.hidden else ""
+    return f"{info.name} = {info.default:g}{span} [{info.unit or '-'}]{hidden}"
 
 
 def _short(value: Any) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
+from sympy.core.function import AppliedUndef
 
-from sciflow.problems.symbols import plain
+from sciflow.core.errors import InputError
+from sciflow.problems.symbols import Parameter, plain
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,29 @@ class Conservation:
 
 @dataclass(frozen=True)
 class Symmetry:
-    """A one-parameter group that maps solutions to solutions.
+    """A one-parameter group that maps solutions to solutions, f'(t, x) = f(t, x - c t) for ``"galilean"``.
 
-    kind ``"translation"``: shift along `axis`; kind ``"galilean"``: shift by ``c t`` along `axis` together with
-    ``velocity -> velocity + c``.
+    Attributes:
+        kind: ``"translation"``: shift along `axis`. ``"galilean"``: shift by c t along `axis` while every one of the
+            `velocities` rises by c; a velocity that is a field changes its values, one that is a parameter leaves the
+            values of all fields as they are. ``"rotation"``: turn by the angle c t, from x towards y, about the centre
+            of the domain while every one of the `velocities` (rates) rises by c.
+        axis: name of a coordinate; ``"xy"`` for a rotation.
+        velocity: name of a field or parameter, or names of several parameters.
     """
 
     kind: str
     axis: str
-    velocity: str = ""
+    velocity: str | tuple[str, ...] = ""
+
+    @property
+    def velocities(self) -> tuple[str, ...]:
+        """Names of the field or of the parameters that rise by c; none for a translation."""
+        return ((self.velocity,) if self.velocity else ()) if isinstance(self.velocity, str) else self.velocity
+
+    def __str__(self) -> str:
+        by = f" by {', '.join(self.velocities)}" if self.velocities else ""
+        return f"{self.kind} in {self.axis}{by}"
 
 
 def conservation(
@@ -59,5 +75,40 @@ def translation(axis: str) -> Symmetry:
 
 
 def galilean(axis: str, velocity: Any) -> Symmetry:
-    """Invariance under a boost: x -> x + c t, velocity -> velocity + c."""
-    return Symmetry("galilean", axis, plain(velocity).func.__name__)
+    """Invariance under motion with a constant velocity c: x -> x + c t, velocity -> velocity + c.
+
+    Args:
+        velocity: a field, whose values rise by c (a boost); or a `Parameter` or several of them (the mean flow, or the
+            velocities of all objects), which rise by c while no value of a field changes.
+
+    Raises:
+        InputError: the velocity is neither one field nor Parameters, or names a Parameter twice.
+    """
+    if isinstance(velocity, AppliedUndef):
+        return Symmetry("galilean", axis, velocity.func.__name__)
+    return Symmetry("galilean", axis, _names("velocity of galilean", "one field, or ", velocity))
+
+
+def rotation(rate: Any) -> Symmetry:
+    """Invariance of scalar fields under turning at a constant rate c about the domain's centre: rate -> rate + c.
+
+    Args:
+        rate: a `Parameter`, or several of them (one for each object), in radians per unit of time, positive from x
+            towards y.
+
+    Raises:
+        InputError: the rate is no Parameter, or names one twice.
+    """
+    return Symmetry("rotation", "xy", _names("rate of rotation", "", rate))
+
+
+def _names(what: str, else_: str, given: Any) -> str | tuple[str, ...]:
+    """Name of a parameter, or names of several."""
+    parameters = list(given) if isinstance(given, Sequence) else [given]
+    if not parameters or not all(isinstance(parameter, Parameter) for parameter in parameters):
+        raise InputError(f"The {what} is {given!r}; expected {else_}a Parameter or a sequence of them.")
+    names = tuple(parameter.name for parameter in parameters)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"The {what} lists {twice!r} twice; list every Parameter once.")
+    return names[0] if len(names) == 1 else names

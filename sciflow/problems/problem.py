@@ -44,6 +44,7 @@ class ParameterInfo:
     scale: str
     unit: str | None
     description: str
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Problem:
         boundary: for each field, the condition on each side (``"x-"``, ``"x+"``, ..., ``"obstacle"``); the entry
             ``"gauge"`` fixes the mean of a field that is known up to a constant.
         conserves: conservation laws (`conservation`).
-        symmetries: `translation` and `galilean`.
+        symmetries: `translation`, `galilean` and `rotation`.
         characteristic: velocity dx/dt along which the fields are carried, by coordinate.
         exact: an exact solution, by field.
         subsets: named families of cases (`grid`, `table`, `sampled`).
@@ -335,7 +336,7 @@ def _parameter(parameter: Any) -> ParameterInfo:
         raise InputError(f"'{parameter}' is listed as a parameter but was not made by Parameter(name, default=...).")
     p = parameter
     symbol = sympy.Symbol(p.name, real=True)
-    return ParameterInfo(p.name, symbol, p.default, p.low, p.high, p.scale, p.unit, p.description)
+    return ParameterInfo(p.name, symbol, p.default, p.low, p.high, p.scale, p.unit, p.description, p.hidden)
 
 
 def _signal(signal: Any) -> SignalInfo:

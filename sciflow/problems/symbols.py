@@ -88,12 +88,14 @@ class Parameter(sympy.Symbol):
         low, high: range that cases are drawn from; without a range the parameter stays at its default.
         scale: ``"linear"`` or ``"log"``: how it is drawn and how models see it.
         unit: as for `Field`.
+        hidden: differs by case like any other, but methods are not told its value: a drift that a forecast must find
+            in the frames it is given. Data sets store it; splits and tables by case may use it.
 
     Raises:
         InputError: the default lies outside the range, or a logarithmic range is not positive.
     """
 
-    __slots__ = ("default", "description", "high", "low", "scale", "unit")
+    __slots__ = ("default", "description", "hidden", "high", "low", "scale", "unit")
 
     def __new__(
         cls,
@@ -105,6 +107,7 @@ class Parameter(sympy.Symbol):
         scale: str = "linear",
         unit: str | None = None,
         description: str = "",
+        hidden: bool = False,
     ) -> Parameter:
         if (low is None) != (high is None):
             raise InputError(f"Parameter {name!r} has only one of low and high; give both or neither.")
@@ -116,16 +119,16 @@ class Parameter(sympy.Symbol):
             raise InputError(f"Parameter {name!r} has a logarithmic scale, so low must be positive, not {low}.")
         self = sympy.Symbol.__xnew__(cls, name, real=True)  # uncached: the cache knows names only
         self.default, self.low, self.high = float(default), low, high
-        self.scale, self.unit, self.description = scale, unit, description
+        self.scale, self.unit, self.description, self.hidden = scale, unit, description, bool(hidden)
         return self
 
     def _hashable_content(self) -> tuple:
-        mine = (self.default, self.low, self.high, self.scale, self.unit, self.description)
+        mine = (self.default, self.low, self.high, self.scale, self.unit, self.description, self.hidden)
         return (*super()._hashable_content(), *(str(item) for item in mine))
 
     def __getnewargs_ex__(self) -> tuple:  # SymPy's own would rebuild a bare symbol
-        keywords = {"scale": self.scale, "unit": self.unit, "description": self.description}
-        return ((self.name, self.default, self.low, self.high), keywords)
+        names = ("scale", "unit", "description", "hidden")
+        return ((self.name, self.default, self.low, self.high), {name: getattr(self, name) for name in names})
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
         arguments, keywords = self.__getnewargs_ex__()

@@ -113,9 +113,12 @@ def _physics(problem: Problem) -> None:
                 )
     fields = [info.name for info in problem.fields]
     for symmetry in problem.symmetries:
-        _known(problem, f"{symmetry.kind}: axis", symmetry.axis, problem.axes)
-        if symmetry.velocity:
-            _known(problem, f"{symmetry.kind}: velocity", symmetry.velocity, fields)
+        rotates = symmetry.kind == "rotation"
+        for axis in symmetry.axis if rotates else (symmetry.axis,):
+            _known(problem, f"{symmetry.kind}: axis", axis, problem.axes)
+        carriers = [*([] if rotates else fields), *(info.name for info in problem.parameters)]
+        for velocity in symmetry.velocities:
+            _known(problem, f"{symmetry.kind}: {'rate' if rotates else 'velocity'}", velocity, carriers)
     for axis in problem.characteristic:
         _known(problem, "characteristic: coordinate", axis, problem.axes)
     vectors = [info.vector for info in problem.fields if info.vector]

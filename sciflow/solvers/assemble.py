@@ -119,6 +119,7 @@ def _coordinates(
             attrs |= {"long_name": info.description or info.name}
             if info.low is not None and info.high is not None:
                 attrs |= {"low": info.low, "high": info.high}
+            attrs |= {"hidden": 1} if info.hidden else {}
             coordinates[info.name] = ("case", np.array([case.values[info.name] for case in cases]), attrs)
     for name in problem.numbers:
         values = np.array([problem.number(name, case.values) for case in cases])

@@ -11,7 +11,7 @@ from sympy.core.function import AppliedUndef
 
 from sciflow.problems.conditions import Dirichlet, Neumann, Robin
 from sciflow.problems.geometry import Box
-from sciflow.testing import candidates, jets
+from sciflow.testing import candidates, jets, symmetries
 from sciflow.testing.report import Skip, Test, ensure
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def tests(problem: Problem) -> list[Test]:
         ("exact solution at the boundary", partial(_exact_boundary, problem)),
     ]
     functions += [(f"law: {law.name}", partial(_law, problem, law)) for law in problem.conserves]
-    for symmetry in problem.symmetries:
-        functions.append((f"symmetry: {symmetry.kind} in {symmetry.axis}", partial(_symmetry, problem, symmetry)))
+    functions += [(f"symmetry: {symmetry}", partial(_symmetry, problem, symmetry)) for symmetry in problem.symmetries]
     return functions
 
 
@@ -193,22 +192,6 @@ def _mean(problem: Problem, source: sympy.Expr, values: dict[str, float]) -> flo
 
 def _symmetry(problem: Problem, symmetry: Symmetry) -> str:
     _require_equations(problem)
-    axis = next(symbol for symbol in problem.space if symbol.name == symmetry.axis)
-    boost, shift = sympy.Symbol("boost", real=True), sympy.Symbol("shift", real=True)
-    moved = axis + (shift if symmetry.kind == "translation" else boost * problem.t)
-
-    def change(field: AppliedUndef, orders: dict[sympy.Symbol, int]) -> sympy.Expr:
-        if symmetry.kind == "translation":
-            return jets.differentiate(field, orders)
-        # u'(t, x) = u(t, x - c t) + c has the time derivative u_t - c u_x.
-        expression = field + (boost if field.func.__name__ == symmetry.velocity else 0)
-        for _ in range(orders.get(problem.t, 0)):
-            expression = expression.diff(problem.t) - boost * expression.diff(axis)
-        return jets.differentiate(expression, {symbol: n for symbol, n in orders.items() if symbol != problem.t})
-
-    reduction, values = jets.Reduction(problem), _values(problem)
-    for name, equation in problem.equations.items():
-        changed = jets.substitute(equation.doit(), change, {axis: moved})
-        size = jets.size(problem, reduction.apply(changed), values)
+    for name, size in symmetries.remainders(problem, symmetry, _values(problem)).items():
         ensure(size < _ZERO, f"the equation of {name} changes: {size:.1e} of its largest term is left")
     return "maps solutions to solutions"

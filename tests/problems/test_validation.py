@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "symmetry axis": (lambda: declare(symmetries=[translation("y")]), "translation: axis 'y' is unknown. Known: x"),
     "boosted field": (
         lambda: declare(symmetries=[galilean("x", other)]),
-        "galilean: velocity 'velocity' is unknown. Known: u",
+        "galilean: velocity 'velocity' is unknown. Known: nu, u",
     ),
     "characteristic": (lambda: declare(characteristic={y: u}), "characteristic: coordinate 'y' is unknown"),
     "scales": (lambda: declare(scales={y: 1}), "scales: 'y' is unknown. Known: t, u, x"),

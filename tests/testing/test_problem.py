@@ -78,7 +78,7 @@ def test_a_correct_problem_passes() -> None:
     assert failed(checks) == []
     assert checks["exact solution"].skipped
     assert not checks["law: mass"].skipped
-    assert checks["symmetry: galilean in x"].detail == "maps solutions to solutions"
+    assert checks["symmetry: galilean in x by u"].detail == "maps solutions to solutions"
 
 
 def test_failures_are_raised_together_with_their_names() -> None:
@@ -164,9 +164,9 @@ def test_known_source_counts_only_if_its_integral_is_not_zero() -> None:
     ("changes", "name"),
     [
         ({"evolution": {u: -u * u.diff(x) - x * u.diff(x)}}, "symmetry: translation in x"),
-        ({"evolution": {u: -2 * u * u.diff(x)}}, "symmetry: galilean in x"),
-        ({"evolution": {u: nu * u.diff(x, 2)}}, "symmetry: galilean in x"),
-        ({"evolution": {u: -u * u.diff(x) - u}, "parameters": []}, "symmetry: galilean in x"),
+        ({"evolution": {u: -2 * u * u.diff(x)}}, "symmetry: galilean in x by u"),
+        ({"evolution": {u: nu * u.diff(x, 2)}}, "symmetry: galilean in x by u"),
+        ({"evolution": {u: -u * u.diff(x) - u}, "parameters": []}, "symmetry: galilean in x by u"),
     ],
 )
 def test_wrong_symmetry_is_found(changes: dict[str, Any], name: str) -> None:

@@ -134,15 +134,18 @@ def _write_boundaries(group: h5py.Group, cases: Dataset, layout: Layout) -> None
 def _write_scalars(group: h5py.Group, cases: Dataset, layout: Layout, length: int) -> None:
     header = cases.header
     coefficients = [str(n) for n, variable in header.coords.items() if variable.attrs.get("role") == "coefficient"]
-    for name in (*cases.parameters, *coefficients):
+    names = (*cases.parameters, *cases.hidden, *coefficients)
+    for name in names:
         values = header[name].values
-        about = {key: header[name].attrs[key] for key in ("role", "units", "scale") if key in header[name].attrs}
+        about = {
+            key: header[name].attrs[key] for key in ("role", "units", "scale", "hidden") if key in header[name].attrs
+        }
         shared = name in layout.shared
         _add(group, name, values[0] if shared else values, sample=not shared, time=False, **about)
     for name in cases.signals:
         about = {"role": "signal", "units": cases.units(name)}
         _add(group, name, header[name].values[:, :length], sample=True, time=True, **about)
-    group.attrs["field_names"] = [*cases.parameters, *coefficients, *cases.signals]
+    group.attrs["field_names"] = [*names, *cases.signals]
 
 
 def _write_fields(

@@ -37,6 +37,8 @@ def describe(data: xr.Dataset, problem: str) -> xr.Dataset:
                 value = getattr(info, key, None)
                 if value is not None:
                     attrs[key] = value
+            if getattr(info, "hidden", False):
+                attrs["hidden"] = 1
     return data
 
 
