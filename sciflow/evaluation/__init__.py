@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sciflow.evaluation.equivariance import equivariance_error
     from sciflow.evaluation.forecast import Evaluation, evaluate
     from sciflow.evaluation.horizon import Horizon
+    from sciflow.evaluation.lead_times import mean_curves
     from sciflow.evaluation.measures import Frames, Metric, metrics
     from sciflow.evaluation.methods import build
     from sciflow.evaluation.page import report
@@ -32,6 +33,7 @@ _HOMES = {
     "equivariance": ("equivariance_error",),
     "forecast": ("Evaluation", "evaluate"),
     "horizon": ("Horizon",),
+    "lead_times": ("mean_curves",),
     "methods": ("build",),
     "measures": ("Frames", "Metric", "metrics"),
     "predictions": ("PredictionFile", "save_predictions"),
@@ -67,6 +69,7 @@ __all__ = [
     "evaluate",
     "leaderboard",
     "load_suite",
+    "mean_curves",
     "metrics",
     "report",
     "run",

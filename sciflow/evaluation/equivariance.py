@@ -101,7 +101,5 @@ def _squares(values: np.ndarray, asked: Query) -> np.ndarray:
     volume = fluid_volume(asked.context)
     weights = volume[:, None, None] if volume.ndim == values.ndim - 2 else volume
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = np.sum(
-            weights * np.where(np.isfinite(values), values, np.inf) ** 2, axis=tuple(range(3, values.ndim))
-        )
-    return np.asarray(squares)
+        squares = weights * np.where(np.isfinite(values), values, np.inf) ** 2
+        return np.asarray(squares.sum(axis=tuple(range(3, values.ndim))))

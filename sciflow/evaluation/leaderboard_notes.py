@@ -30,8 +30,9 @@ _COLUMNS = {
     "NMSE": NMSE,
     "relative L2": "Relative L2: the square root of a case's NMSE, then the mean over cases and seeds.",
     "equivariance": (
-        "Equivariance error: how far the forecast of moved frames is from the moved forecast, relative to its size (root "
-        "of sums of squares over a case), mean over the suite's flows, cases and seeds; it says nothing about the truth."
+        "Equivariance error: how far the forecast of moved frames is from the moved forecast, relative to its size "
+        "(relative L2 over all frames of a case), averaged over the suite's flows, cases and seeds; it says nothing "
+        "about the truth."
     ),
     "worst case": "Worst case: the smallest factor of a single case.",
     "parameters": "Parameters: real numbers that were fitted.",

@@ -45,8 +45,8 @@ def run(
         suite: path of a YAML file, name such as "quickstart", mapping, or `Suite`.
         out: output folder, by default ``results/<name of the suite>``. It gets ``data/`` (if a recipe is generated, for
             all parts with that recipe), ``runs/``, ``results.csv|json``, ``curves.csv``, ``leaderboard.md|csv|json``,
-            ``fields.png`` and ``report.html``; and ``by.csv|md`` where the suite asks for them by `by` or `paired`, or
-            has an entry with and without `conserve`.
+            ``metrics.md``, ``lead_times.md``, ``fields.png`` and ``report.html``; and ``by.csv|md`` where the suite
+            asks for them by `by` or `paired`, or has an entry with and without `conserve`.
         overrides: texts such as ``methods.0.training.steps=100``.
         dry_run: only list the runs with their state and an estimate of what is left, and return the list.
         progress: print progress and the leaderboard.
@@ -60,9 +60,9 @@ def run(
         does not stop the others.
 
     Raises:
-        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data or a flow is no
-            symmetry of them, there are too few validation cases for calibrated intervals, or the folder cannot be written. Options, metrics and
-            these cases are checked before the first run.
+        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data or a flow
+            is no symmetry of them, there are too few validation cases for calibrated intervals, or the folder cannot be
+            written. Options, metrics, flows and these cases are checked before the first run.
     """
     loaded = load_suite(suite, overrides)
     folder = Path(out) if out is not None else Path("results") / loaded.name
@@ -101,7 +101,7 @@ def _run_one(suite: Suite, folder: Path, store: Path, command: str, console: Con
     path = prepare(suite, store, console)
     parts, data_digest, split = split_parts(suite, path)
     suite = suite.model_copy(update={"split": split})
-    groups = grouping(suite, parts["test"])
+    groups = grouping(suite, parts)
     runs = plan(suite, folder, parts, data_digest)
     transfer = {}
     if any(item.status != "finished" for item in runs):
