@@ -325,8 +325,14 @@ def test_a_suite_is_scored_again_and_shows_it(data_file: Path, tmp_path: Path, m
     )
     methods = [{"method": "persistence"}, {"method": "mean"}, {"predictions": str(saved), "label": "file"}]
     out = tmp_path / "out"
+    monkeypatch.setattr("sciflow.evaluation.publish._draw", lambda *_: None)
+    monkeypatch.setattr("sciflow.evaluation.page.report", lambda *_, **__: "")
     plain = run(suite(data_file, methods=methods), out, progress=False)
     assert isinstance(plain, Results) and not plain.failures and "equivariance" not in plain.facts
+    monkeypatch.undo()
+    monkeypatch.setattr("sciflow.evaluation.publish._draw", lambda *_: None)
+    for name in ("_image", "_pictures"):  # drawing takes longer than everything else here
+        monkeypatch.setattr(f"sciflow.evaluation.page.{name}", lambda *_: "")
     monkeypatch.setattr(MeanField, "fit", lambda *_: pytest.fail("trained again"))
     found = run(suite(data_file, methods=methods, equivariance=[{"x": 1}], by="a"), out, progress=False)
     assert isinstance(found, Results) and not found.failures and found.facts["equivariance"] == [{"x": 1.0}]
