@@ -23,7 +23,7 @@ def test_curves_hold_the_error_of_every_future_step() -> None:
     data = from_arrays({"u": np.ones((2, 71, 4))}, times=np.arange(71))
 
     def growing(query: Query) -> np.ndarray:
-        return np.tile(1 + np.arange(1, query.steps + 1)[:, None, None] / 100, (2, 1, 1, 4))
+        return np.tile(1 + np.arange(1, query.steps + 1)[:, None, None] / 100, (query.cases, 1, 1, 4))
 
     task = ForecastTask((Horizon(steps=10, stride=99), Horizon(steps=70)))
     curves = evaluate(CallableMethod(growing, "m"), data, task, ["mse"]).curves
