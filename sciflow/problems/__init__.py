@@ -39,8 +39,9 @@ _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
 
 __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
-    "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "dealt", "div",
-    "dot", "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "numbered_waves", "positive_power",
+    "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "dealt",
+    "div", "dot", "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "numbered_waves",
+    "positive_power",
     "profile", "ramp", "random_fourier", "register", "rotation", "sampled", "stefan_root", "table", "translation",
 ]  # fmt: skip
 
