@@ -86,7 +86,7 @@ def shifted(values: np.ndarray, cells: np.ndarray, axis: int) -> np.ndarray:
     out = np.empty_like(values)
     for place in np.ndindex(cells.shape):
         rolled = np.roll(values[place], int(whole[place]), axis)
-        out[place] = rolled if rest[place] == 0 else _by_phases(rolled, rest[place], axis)
+        out[place] = rolled if rest[place] == 0 else _by_phases(rolled, float(rest[place]), axis)
     return out
 
 
