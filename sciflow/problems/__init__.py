@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sciflow.problems.sampling import Case, dealt, grid, sampled, table
     from sciflow.problems.special import positive_power, stefan_root
     from sciflow.problems.symbols import Field, Parameter, Signal, coordinates
+    from sciflow.problems.waves import numbered_waves
 
 # SymPy takes longer to import than a listing may take, so names are loaded when they are used.
 _HOME = {
@@ -32,14 +33,16 @@ _HOME = {
     "sampling": ("Case", "dealt", "grid", "sampled", "table"),
     "special": ("positive_power", "stefan_root"),
     "symbols": ("Field", "Parameter", "Signal", "coordinates"),
+    "waves": ("numbered_waves",),
 }
 _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
 
 __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
     "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "dealt",
-    "div", "dot", "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "positive_power",
-    "profile", "ramp", "random_fourier", "register", "rotation", "sampled", "stefan_root", "table", "translation",
+    "div", "dot", "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "numbered_waves",
+    "positive_power", "profile", "ramp", "random_fourier", "register", "rotation", "sampled", "stefan_root", "table",
+    "translation",
 ]  # fmt: skip
 
 

@@ -62,7 +62,7 @@ class Trajectory:
                 continue
             dataset = self.file["scalars"][name]
             value = float(np.ravel(dataset[self.row] if dataset.attrs["sample_varying"] else dataset[()])[0])
-            about = {"role": "parameter", "units": "", "scale": "linear"}
+            about: dict[str, Any] = {"role": "parameter", "units": "", "scale": "linear"}
             about |= {key: str(dataset.attrs[key]) for key in about if key in dataset.attrs}
             about |= {"hidden": 1} if dataset.attrs.get("hidden") else {}
             found[name] = ("case", np.array([value]), about)
