@@ -41,8 +41,8 @@ __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
     "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "dealt",
     "div", "dot", "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "numbered_waves",
-    "positive_power",
-    "profile", "ramp", "random_fourier", "register", "rotation", "sampled", "stefan_root", "table", "translation",
+    "positive_power", "profile", "ramp", "random_fourier", "register", "rotation", "sampled", "stefan_root", "table",
+    "translation",
 ]  # fmt: skip
 
 

