@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from sciflow.baselines.coarse import CoarseSolver
 from sciflow.baselines.mean import MeanField
 from sciflow.baselines.persistence import Persistence
 from sciflow.core import InputError, Query
@@ -176,6 +177,19 @@ def test_values_of_velocity_fields_rise_and_fall(speed: float) -> None:
     tenth = CallableMethod(lambda q: {"u": 1.1 * by_mean(q)["u"]})
     rise = 0.1 * abs(speed) * 0.25 / DT / np.sqrt(1.21 * (mean**2 + 0.5))
     np.testing.assert_allclose(equivariance_error(tenth, burgers(), flow), np.tile(rise, (1, 5)), rtol=1e-10)
+
+
+@pytest.mark.slow  # compiles a solver
+@pytest.mark.parametrize("speed", [1, 0.5])
+def test_a_solver_has_the_symmetry_of_its_equation(speed: float) -> None:
+    """Spectral Burgers in a boosted frame: what is left is the rounding of float32 frames."""
+    px, times = np.arange(32) / 32, 0.05 * np.arange(5)
+    u = 0.2 + 0.1 * np.sin(2 * np.pi * px) * np.ones((1, 5, 1))
+    data = from_arrays(
+        {"u": u}, times=times, coordinates={"x": px}, parameters={"nu": 0.05}, periodic=("x",), problem="burgers"
+    )
+    found = equivariance_error(CoarseSolver(resolution=32).fit(data), query(data, [0], 1, 4), {"x": speed})
+    assert found.shape == (1, 4) and float(found.max()) < 2e-6
 
 
 def test_moved_queries_are_new_ones_and_given_ones_stay() -> None:
