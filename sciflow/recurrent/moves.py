@@ -1,7 +1,7 @@
 """Moving slices of a field by their velocities, with the halo that a periodic convolution needs, in one copy.
 
-Fields are kept as rows: [B, V N, C], the N points of each of V slices one after the other, channels last. Moving slice v
-by its velocity and padding it with a halo of its periodic neighbours is then one selection of rows.
+Fields are kept as rows: [B, V N, C], the N points of each of V slices one after the other, channels last. Moving slice
+v by its velocity and padding it with a halo of its periodic neighbours is then one selection of rows.
 """
 
 from __future__ import annotations
