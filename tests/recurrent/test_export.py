@@ -1,0 +1,37 @@
+"""Recurrent networks as programs of `torch.export`, and what that leaves behind."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sciflow.recurrent.fernn import FERNN, GRNNPlus
+
+OPTIONS = [{}, {"cell": "gru", "pool": "evidence", "local": 2.0}, {"spacing": 0.5, "activation": "tanh"}, {"mixing": 1}]
+
+
+def arguments(batch):
+    generator = torch.Generator().manual_seed(batch)
+    return {
+        "x": torch.randn(batch, 4, 1, 5, 6, generator=generator),
+        "parameters": torch.zeros(batch, 0),
+        "signals": torch.zeros(batch, 6, 0),
+        "mask": torch.ones(batch, 1, 5, 6),
+        "coordinates": torch.zeros(batch, 2, 5, 6),
+        "dt": torch.ones(batch),
+        "inputs": torch.zeros(batch, 0, 5, 6),
+    }
+
+
+@pytest.mark.parametrize("options", [*OPTIONS, None], ids=str)
+def test_export_with_any_batch(options, make_sizes):
+    torch.manual_seed(0)
+    sizes = make_sizes(2, frames_out=2)
+    network = GRNNPlus(sizes, width=3) if options is None else FERNN(sizes, width=3, **options)
+    shapes = {name: {0: torch.export.Dim("batch")} for name in arguments(2)}
+    with torch.no_grad():
+        program = torch.export.export(network.eval(), (), arguments(2), dynamic_shapes=shapes).module()
+        for batch in (1, 3):
+            found, wanted = program(**arguments(batch)), network(**arguments(batch))
+            assert (found - wanted).abs().max() < 1e-6
+    network(**arguments(2)).sum().backward()  # tracing leaves no stand-ins behind
