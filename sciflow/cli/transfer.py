@@ -11,11 +11,13 @@ from sciflow.cli.output import Overrides, case_progress, parse_values
 
 
 def import_data(
-    layout: Annotated[str, typer.Argument(help="cfdbench, pdebench, well, or one of a plug-in.")],
+    layout: Annotated[str, typer.Argument(help="cfdbench, mnist, pdebench, well, or one of a plug-in.")],
     source: Annotated[Path, typer.Argument(help="The file or folder to read.")],
     target: Annotated[Path, typer.Argument(help="The HDF5 data set to write.")],
     problem: Annotated[str | None, typer.Option(help="Problem that the data belong to.")] = None,
-    subset: Annotated[str | None, typer.Option(help="cfdbench: prop, bc, geo, or several joined by +.")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="cfdbench: prop, bc, geo, or several joined by +; mnist: velocities.")
+    ] = None,
     any_grid: Annotated[bool, typer.Option("--any-grid", help="cfdbench: accept other grids than 64 x 64.")] = False,
     periodic: Annotated[str | None, typer.Option(help="pdebench: periodic axes, as in x,y.")] = None,
     overrides: Overrides = None,

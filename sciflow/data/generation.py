@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
@@ -17,12 +18,12 @@ import numpy as np
 from sciflow.core.errors import InputError, near
 from sciflow.core.hashing import canonical
 from sciflow.data import paper_splits, splits
+from sciflow.data.groups import marked, recipe_cases
 from sciflow.data.padding import pad
 from sciflow.data.reader import Dataset, open_dataset
 from sciflow.data.recipe import Recipe, SplitRecipe
 from sciflow.data.writer import write
 from sciflow.problems import registry
-from sciflow.problems.sampling import Listed
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,7 +76,7 @@ def generate(
         what = "is steady and takes no" if problem.t is None else "depends on time; give its"
         raise InputError(f"Recipe '{recipe.name}': '{problem.name}' {what} times.")
     cases = _chosen(recipe, recipe_cases(recipe, problem), only)
-    batches = [cases[i : i + recipe.batch] for i in range(0, len(cases), recipe.batch)]
+    batches = _batches(recipe, cases)
     attrs = {"title": recipe.title or problem.title, "recipe": canonical(recipe.model_dump(exclude_none=True))}
     solved = _counted(
         _solved(recipe, problem, batches, workers, _Form.of(recipe, problem, cases, only)), attrs, progress, len(cases)
@@ -115,18 +116,19 @@ class _Form:
 
 
 def _moments(recipe: Recipe, problem: Problem, cases: Sequence[Case]) -> np.ndarray:
-    """Times of the frames in seconds, [T] or [case, T]."""
-    return np.zeros(1) if recipe.times is None else recipe.times.seconds(problem, cases)
+    """Times of the frames in seconds, [T] or [case, T]; as many as the longest of the cases has."""
+    if recipe.times is None:
+        return np.zeros(1)
+    return recipe.times.seconds(problem, cases)[..., : max(recipe.frames_of(case.group) or 0 for case in cases)]
 
 
-def recipe_cases(recipe: Recipe, problem: Problem) -> list[Case]:
-    """The cases of a recipe."""
-    listed = recipe.subset is not None and all(
-        isinstance(problem.subsets.get(name), Listed) for name in recipe.subset.split("+")
-    )
-    if recipe.cases is None and not listed:
-        raise InputError(f"Recipe '{recipe.name}' draws its cases; say how many, as in cases=32.")
-    return problem.sample(recipe.cases, recipe.seed, recipe.subset, **recipe.parameters)
+def _batches(recipe: Recipe, cases: Sequence[Case]) -> list[list[Case]]:
+    """The cases in batches of one group each, whose cases have the same number of frames; the order is kept."""
+    found = []
+    for _, members in groupby(cases, key=lambda case: case.group):
+        own = list(members)
+        found += [own[i : i + recipe.batch] for i in range(0, len(own), recipe.batch)]
+    return found
 
 
 def _chosen(recipe: Recipe, cases: list[Case], only: Sequence[int] | None) -> list[Case]:
@@ -155,6 +157,8 @@ def draw(dataset: Dataset, wanted: SplitRecipe) -> splits.Split:
         return splits.where(dataset, wanted.parameter, wanted.values)
     if wanted.kind == "subsets":
         return splits.listed(dataset, wanted.subsets, wanted.fractions, seed=wanted.seed)
+    if wanted.kind == "groups":
+        return splits.grouped(dataset, wanted.groups)
     if wanted.kind == "outermost":
         return splits.outermost(dataset, wanted.parameters, fraction=wanted.fraction, seed=wanted.seed)
     if wanted.kind == "deduplicated":
@@ -209,6 +213,8 @@ def _solve(settings: str, problem: Problem, cases: Sequence[Case], form: _Form) 
         data = data.assign_coords(resolved=("case", before & within))
     if form.numbered:
         data = data.assign_coords(source_index=("case", np.array([case.index for case in cases], dtype=np.int64)))
+    if recipe.groups:
+        data = marked(data, recipe, cases)
     dropped = set() if recipe.fields is None else {i.name for i in problem.fields} - set(recipe.fields)
     unused = [
         n for n in data.variables if n in dropped or any(str(n).startswith((f"{f}_at_", f"scale_{f}")) for f in dropped)

@@ -13,6 +13,7 @@ from sciflow.core.errors import InputError
 from sciflow.data.moments import Moments
 from sciflow.data.reader import Dataset
 
+Constants = Literal["train", "none", "cfdbench"]
 # Of the case parameters in CFDBench, what is taken off and what the rest is divided by.
 _PUBLISHED = {"rho": (5.0, 4.0), "mu": (0.00238, 0.005), "u_top": (25.0, 50.0), "u_in": (25.0, 50.0)}
 _CONSTANT = 1e-7  # relative spread below which float32 values count as equal
@@ -34,8 +35,9 @@ class Normaliser(nn.Module):
 
     The numbers are float32 buffers, so they move with the device and are saved in the state dict.
 
-    With ``constants="cfdbench"`` everything stays in physical units, as in the CFDBench benchmark (Luo et al. 2023,
-    arXiv:2310.05963), but for its case parameters and times::
+    With ``constants="none"`` fields and their increments are left as they are. With ``constants="cfdbench"`` everything
+    stays in physical units, as in the CFDBench benchmark (Luo et al. 2023, arXiv:2310.05963), but for its case
+    parameters and times::
 
         density:    (rho - 5) / 4            viscosity:  (mu - 0.00238) / 0.005      speed:  u_top / 50 - 0.5, also u_in
         time:       in frames: divided by the mean time between two of them, which is counted in seconds or in
@@ -46,7 +48,7 @@ class Normaliser(nn.Module):
         parameters: scale ("linear" or "log") by name, P.
         signals: names of the signals, G.
         inputs: names of the input fields, I.
-        constants: "train" or "cfdbench".
+        constants: "train", "none" or "cfdbench".
         flow_time: whether times are divided by the characteristic time of their case.
     """
 
@@ -69,7 +71,7 @@ class Normaliser(nn.Module):
         signals: list[str],
         inputs: Sequence[str] = (),
         *,
-        constants: Literal["train", "cfdbench"] = "train",
+        constants: Constants = "train",
         flow_time: bool = True,
     ) -> None:
         super().__init__()
@@ -94,7 +96,7 @@ class Normaliser(nn.Module):
         *,
         step: int = 1,
         frames_in: int = 1,
-        constants: Literal["train", "cfdbench"] = "train",
+        constants: Constants = "train",
     ) -> Self:
         """Measure the training cases in one pass over the file; about 64 MiB of memory.
 
@@ -103,7 +105,8 @@ class Normaliser(nn.Module):
             step: distance between the frames of a window, for increments and time steps.
             frames_in: context frames of the windows. With 0, ``dt`` is the time of a frame: ``time`` divides by the
                 mean of these (1 if that is 0), and one frame for each case is enough.
-            constants: "cfdbench" for the published ones; what is measured then only says which fields count as small.
+            constants: "cfdbench" for the published ones, "none" to leave fields alone; what is measured then only says
+                which fields count as small.
 
         Raises:
             InputError: no case has ``step + 1`` frames, or an input or a valid frame holds NaN or infinity.
@@ -136,6 +139,7 @@ class Normaliser(nn.Module):
         else:
             average = np.abs(dataset.case_times / dataset.time_scales()[:, None])[valid].mean() or 1.0
         fitted._set(time_mean=np.asarray(average))
+        fitted.constants = constants
         if constants == "cfdbench":
             fitted._take_published(dataset, valid)
         return fitted
@@ -159,25 +163,25 @@ class Normaliser(nn.Module):
 
     def encode(self, x: Tensor, scale: Tensor) -> Tensor:
         """Fields [B, T, C, \\*S] in physical units, with their scales [B, C], to normalised ones."""
-        if self.constants == "cfdbench":
+        if self.constants != "train":
             return x
         return (x / _like(scale, x) - _channel(self.mean, x)) / _channel(self.std, x)
 
     def decode(self, z: Tensor, scale: Tensor) -> Tensor:
         """The inverse of `encode`."""
-        if self.constants == "cfdbench":
+        if self.constants != "train":
             return z
         return (z * _channel(self.std, z) + _channel(self.mean, z)) * _like(scale, z)
 
     def encode_increment(self, d: Tensor, scale: Tensor) -> Tensor:
         """Differences [B, T, C, \\*S] between frames one step apart to normalised ones."""
-        if self.constants == "cfdbench":
+        if self.constants != "train":
             return d
         return d / _like(scale, d) / _channel(self.std_increment, d)
 
     def decode_increment(self, z: Tensor, scale: Tensor) -> Tensor:
         """The inverse of `encode_increment`."""
-        if self.constants == "cfdbench":
+        if self.constants != "train":
             return z
         return z * _channel(self.std_increment, z) * _like(scale, z)
 
@@ -202,7 +206,6 @@ class Normaliser(nn.Module):
 
     def _take_published(self, dataset: Dataset, valid: np.ndarray) -> None:
         """Replace what was measured of parameters, signals, inputs and times by the constants of CFDBench."""
-        self.constants = "cfdbench"
         self.parameter_scales = dict.fromkeys(self.parameter_scales, "linear")
         self.logarithmic.fill_(False)
         known = [_PUBLISHED.get(name, (0.0, 1.0)) for name in self.parameter_scales]

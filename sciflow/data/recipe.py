@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _OVERSAMPLED = ("periodic", "elliptic", "volume", "shallow-water")  # solvers with an option of this name
 
 
+SplitKind = Literal["random", "extrapolate", "outermost", "where", "subsets", "groups", "deduplicated", "paper"]
+
+
 class Times(Config):
     """Evenly spaced frames from `start` to `end`; the first one is the initial condition.
 
@@ -53,13 +56,14 @@ class SplitRecipe(Config):
     Attributes:
         kind: "random"; "extrapolate" in a parameter or number; "outermost" in several parameters; "where" a parameter
             has one of some values; "subsets", test cases are those of some lists, the others are dealt out by
-            `fractions`; "deduplicated", each flow once; "paper", that of CFDBench.
+            `fractions`; "groups", by the recipe's groups; "deduplicated", each flow once; "paper", that of CFDBench.
         parameter, parameters: to extrapolate in; of "where", the one that has the `values` in test cases.
         subsets: lists that "paper" and "deduplicated" take their cases from, and that "subsets" tests on.
+        groups: of "groups", the names of the recipe's groups in each part, ``{train: [short], test: [long, fast]}``.
         task: for "paper", whose rounding of part sizes differs by task.
     """
 
-    kind: Literal["random", "extrapolate", "outermost", "where", "subsets", "deduplicated", "paper"] = "random"
+    kind: SplitKind = "random"
     counts: dict[str, int] | None = None
     fractions: dict[str, float] | None = None
     interior: tuple[str, ...] = ()
@@ -67,6 +71,7 @@ class SplitRecipe(Config):
     parameters: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
     subsets: tuple[str, ...] = ()
+    groups: dict[str, tuple[str, ...]] = {}
     task: Literal["forecast", "parametric"] = "forecast"
     fraction: float = 0.2
     side: Literal["high", "low"] = "high"
@@ -82,7 +87,24 @@ class SplitRecipe(Config):
             raise ValueError("a split of kind 'where' needs a parameter and the values of the test cases")
         if self.kind in ("paper", "subsets") and not self.subsets:
             raise ValueError(f"a split of kind '{self.kind}' needs subsets, such as [prop, bc]")
+        if self.kind == "groups" and not self.groups:
+            raise ValueError("a split of kind 'groups' needs the groups of each part, such as {train: [a], test: [b]}")
         return self
+
+
+class GroupRecipe(Config):
+    """Cases of a recipe that are drawn together.
+
+    Attributes:
+        subset, cases: as of the recipe.
+        parameters: values that are fixed for these cases, beside those of the recipe.
+        frames: only so many of the first frames; None takes all.
+    """
+
+    subset: str | None = None
+    cases: int | None = Field(default=None, ge=1)
+    parameters: dict[str, float] = {}
+    frames: int | None = Field(default=None, ge=2)
 
 
 class Recipe(Config):
@@ -94,6 +116,9 @@ class Recipe(Config):
         problem: a registered problem, or ``package.module:attribute``.
         subset: named family of cases, or several lists joined by ``+``; None draws from the declared ranges.
         cases: how many; None takes all cases of a listed subset.
+        groups: by name, instead of `subset` and `cases`: several groups of cases in one data set, such as short
+            sequences to train on and long ones to test on. A group's cases do not depend on the size of the others;
+            groups of more frames come first in the file. The hidden parameter ``group`` of the data set is its number.
         parameters: values that are fixed for all cases.
         fields: which fields to store; None stores all.
         resolution: of the stored frames: one number, or one per axis in the order x, y, z.
@@ -110,6 +135,7 @@ class Recipe(Config):
     problem: str
     subset: str | None = None
     cases: int | None = Field(default=None, ge=1)
+    groups: dict[str, GroupRecipe] = {}
     seed: int = 0
     parameters: dict[str, float] = {}
     fields: tuple[str, ...] | None = None
@@ -130,6 +156,28 @@ class Recipe(Config):
             if self.cases is not None and total != self.cases:
                 raise ValueError(f"the counts of the split '{name}' add up to {total}, not to {self.cases} cases")
         return self
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> Recipe:
+        if self.groups and (self.cases is not None or self.subset is not None):
+            raise ValueError("give either groups, or subset and cases")
+        frames = 1 if self.times is None else self.times.frames
+        for name, group in self.groups.items():
+            if not name.isidentifier():
+                raise ValueError(f"the group '{name}' needs a name of letters, digits and underscores")
+            if group.frames is not None and group.frames > frames:
+                raise ValueError(f"the group '{name}' asks for {group.frames} frames; the recipe has {frames}")
+        for label, split in self.splits.items():
+            for name in (name for names in split.groups.values() for name in names):
+                if name not in self.groups:
+                    raise ValueError(f"the split '{label}' names the group '{name}'.{near(name, self.groups)}")
+        return self
+
+    def frames_of(self, group: str) -> int | None:
+        """How many frames the cases of a group have, if the recipe depends on time; "" for a recipe without groups."""
+        if self.times is None:
+            return None
+        return (self.groups[group].frames if group else None) or self.times.frames
 
     @classmethod
     def load(

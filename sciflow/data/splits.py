@@ -174,6 +174,18 @@ def listed(
     return {**parts, "test": sorted(int(case) for case in test)}
 
 
+def grouped(dataset: Dataset, parts: Mapping[str, Sequence[str]]) -> Split:
+    """For each part, the cases of the named groups of the recipe that the data set was generated from.
+
+    Raises:
+        InputError: the data set was generated without groups, or has no case of one of them.
+    """
+    return {
+        part: sorted(int(case) for own in _named(dataset, "group", names).values() for case in own)
+        for part, names in parts.items()
+    }
+
+
 def outermost(
     dataset: Dataset,
     parameters: Sequence[str],
@@ -253,17 +265,22 @@ def members(dataset: Dataset, subsets: Sequence[str]) -> dict[str, np.ndarray]:
     Raises:
         InputError: the data set does not say so, or has no case of a list.
     """
+    return _named(dataset, "subset", subsets)
+
+
+def _named(dataset: Dataset, kind: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """Cases by the names in a coordinate of numbers that have names (CF flags)."""
     header = dataset.header
-    if "subset" not in header.coords or "flag_meanings" not in header["subset"].attrs:
-        raise InputError("The data set does not say from which subset a case comes; generate it from listed subsets.")
-    names = str(header["subset"].attrs["flag_meanings"]).split()
-    values = np.atleast_1d(header["subset"].attrs.get("flag_values", np.arange(len(names))))
+    if kind not in header.coords or "flag_meanings" not in header[kind].attrs:
+        raise InputError(f"The data set does not say from which {kind} a case comes; generate it from listed {kind}s.")
+    names = str(header[kind].attrs["flag_meanings"]).split()
+    values = np.atleast_1d(header[kind].attrs.get("flag_values", np.arange(len(names))))
     flags = dict(zip(names, values, strict=True))
     found = {}
-    for name in subsets:
-        own = dataset.cases[np.asarray(header["subset"].values) == flags[name]] if name in flags else dataset.cases[:0]
+    for name in wanted:
+        own = dataset.cases[np.asarray(header[kind].values) == flags[name]] if name in flags else dataset.cases[:0]
         if not own.size:
-            raise CannotSplit(f"The data set has no case of the subset '{name}'.{near(name, names)}")
+            raise CannotSplit(f"The data set has no case of the {kind} '{name}'.{near(name, names)}")
         found[name] = own
     return found
 

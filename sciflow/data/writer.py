@@ -134,17 +134,21 @@ class _Writer:
             _require_same(self._first, batch, where)
         names = [str(name) for name, variable in batch.variables.items() if "case" in variable.dims]
         specs = {name: Spec.of(batch[name]) for name in hashed_names(batch)[1]}
+        values = {name: np.asarray(batch[name].values) for name in names}
+        timed = {name for name in names if "time" in batch[name].dims}
         for name in names:
-            self._file[name].resize(self.cases + len(lengths), axis=0)
+            stored = self._file[name]
+            stored.resize(self.cases + len(lengths), axis=0)
+            if name not in timed:
+                stored[self.cases :] = values[name]
+                continue
+            for position, length in enumerate(lengths):
+                stored[self.cases + position, : int(length)] = values[name][position, : int(length)]
         for position, length in enumerate(lengths):
 
             def read(name: str, frames: slice, position: int = position) -> np.ndarray:
-                values = batch[name].values[position]
-                return values[frames] if "time" in batch[name].dims else values
+                return values[name][position, frames] if name in timed else values[name][position]
 
-            for name in names:
-                frames = (slice(int(length)),) if "time" in batch[name].dims else ()
-                self._file[name][(self.cases + position, *frames)] = read(name, slice(int(length)))
             self._digests.append(case_digest(specs, int(length), read))
         self.cases += len(lengths)
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sciflow.evaluation.breakeven import BreakEven, break_even
     from sciflow.evaluation.callable_method import CallableMethod
+    from sciflow.evaluation.equivariance import equivariance_error
     from sciflow.evaluation.forecast import Evaluation, evaluate
     from sciflow.evaluation.horizon import Horizon
+    from sciflow.evaluation.lead_times import mean_curves
     from sciflow.evaluation.measures import Frames, Metric, metrics
     from sciflow.evaluation.methods import build
     from sciflow.evaluation.page import report
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "breakeven": ("BreakEven", "break_even"),
     "callable_method": ("CallableMethod",),
+    "equivariance": ("equivariance_error",),
     "forecast": ("Evaluation", "evaluate"),
     "horizon": ("Horizon",),
+    "lead_times": ("mean_curves",),
     "methods": ("build",),
     "measures": ("Frames", "Metric", "metrics"),
     "predictions": ("PredictionFile", "save_predictions"),
@@ -61,9 +65,11 @@ __all__ = [
     "bootstrap_ratio",
     "break_even",
     "build",
+    "equivariance_error",
     "evaluate",
     "leaderboard",
     "load_suite",
+    "mean_curves",
     "metrics",
     "report",
     "run",

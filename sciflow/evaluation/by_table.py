@@ -9,7 +9,7 @@ of the two means. Cases on which both are infinite have no difference; ``pairs``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,23 +31,38 @@ _KEY = ["split", "horizon", "method", "label"]
 _COLUMNS = ["against", "difference", "low", "high", "pairs"]
 
 
-def grouping(suite: Suite, test: Dataset) -> dict[str, Any]:
-    """Facts that the tables are made from: ``by`` (name of the parameter, value of each case) and ``pairs``.
+def grouping(suite: Suite, parts: Mapping[str, Dataset]) -> dict[str, Any]:
+    """Facts that the tables are made from: ``by`` (name of the parameter, value of each test case) and ``pairs``.
+
+    With two parameters ``by`` has both names, pairs of values, the units, and the pairs of the training cases.
 
     Raises:
         InputError: the data set has no such parameter.
     """
     facts: dict[str, Any] = {}
     if suite.by is not None:
-        known = [*test.parameters, *test.hidden]
-        if suite.by not in known:
-            raise InputError(f"The data set has no case parameter '{suite.by}'.{near(suite.by, known)}")
-        values = np.asarray(test.header[suite.by].values, np.float64).tolist()
-        named = {str(case): value for case, value in zip(test.cases.tolist(), values, strict=True)}
-        facts["by"] = {"name": suite.by, "values": named}
+        test, names = parts["test"], (suite.by,) if isinstance(suite.by, str) else suite.by
+        values = _values(test, names)
+        named = dict(zip(map(str, test.cases.tolist()), values, strict=True))
+        if isinstance(suite.by, str):
+            facts["by"] = {"name": suite.by, "values": {case: value for case, (value,) in named.items()}}
+        else:
+            trained = sorted(set(map(tuple, _values(parts["train"], names))))
+            units = [test.units(name) for name in names]
+            facts["by"] = {"name": list(names), "values": named, "units": units, "trained": list(map(list, trained))}
     if pairs := pairs_of(suite):
         facts["pairs"] = pairs
     return facts
+
+
+def _values(dataset: Dataset, names: Sequence[str]) -> list[list[float]]:
+    """Values of case parameters, hidden or not, for each case."""
+    known = [*dataset.parameters, *dataset.hidden]
+    for name in names:
+        if name not in known:
+            raise InputError(f"The data set has no case parameter '{name}'.{near(name, known)}")
+    columns = [np.asarray(dataset.header[name].values, np.float64) for name in names]
+    return np.stack(columns, axis=1).tolist()
 
 
 def pairs_of(suite: Suite) -> dict[str, str]:
@@ -68,25 +83,33 @@ def by_table(results: Results) -> pd.DataFrame:
     """One row for each split, horizon, method, metric and value of the parameter.
 
     Returns:
-        Columns split, horizon, method, label (a metric, or metric and field as in "rmse w"), the parameter (where the
-        suite names one; "all" for all cases), value, standard_error, cases, and against, difference, low, high and
-        pairs (the cases that the difference is over).
+        Columns split, horizon, method, label (a metric, or metric and field as in "rmse w"), the parameter or both
+        (where the suite names some; "all" for all cases), value, standard_error, cases, and against, difference, low,
+        high and pairs (the cases that the difference is over).
     """
-    by = results.facts.get("by") or {"name": "", "values": {}}
+    names, owners = _groups(results)
     pairs: Mapping[str, str] = results.facts.get("pairs") or {}
     table, rows = totals(results.table), []
     tables: dict[tuple[Any, ...], pd.DataFrame] = {tuple(key): part for key, part in table.groupby(_KEY, sort=False)}
     for (split, horizon, method, label), part in tables.items():
         other = tables.get((split, horizon, pairs.get(method, ""), label))
-        values = part["case"].map(lambda case: by["values"].get(str(case)))
-        groups = [(EVERY, part), *((value, part[values == value]) for value in sorted(values.dropna().unique()))]
-        for value, own in groups:
+        keys = [owners.get(str(case)) for case in part["case"]]
+        groups: list[tuple[tuple[Any, ...], pd.DataFrame]] = [((EVERY,) * len(names), part)]
+        for key in sorted({key for key in keys if key is not None}):
+            groups.append((key, part[[own == key for own in keys]]))
+        for key, own in groups:
             against = None if other is None else other[other["case"].isin(own["case"])]
-            rows.append((split, horizon, method, label, value, *_mean(label, own), *_paired(own, against)))
-    columns = [*_KEY, "value_of", "value", "standard_error", "cases", *_COLUMNS]
-    found = pd.DataFrame(rows, columns=columns)
-    named = found.rename(columns={"value_of": by["name"]}) if by["name"] else found.drop(columns="value_of")
-    return named if pairs else named.drop(columns=_COLUMNS)
+            rows.append((split, horizon, method, label, *key, *_mean(label, own), *_paired(own, against)))
+    found = pd.DataFrame(rows, columns=[*_KEY, *names, "value", "standard_error", "cases", *_COLUMNS])
+    return found if pairs else found.drop(columns=_COLUMNS)
+
+
+def _groups(results: Results) -> tuple[tuple[str, ...], dict[str, tuple[float, ...]]]:
+    """Names of the parameters that scores are shown by, none, one or two, and their values for each case."""
+    by = results.facts.get("by") or {"name": [], "values": {}}
+    if isinstance(by["name"], str):
+        return (by["name"],), {case: (value,) for case, value in by["values"].items()}
+    return tuple(by["name"]), {case: tuple(values) for case, values in by["values"].items()}
 
 
 def _mean(label: str, rows: pd.DataFrame) -> tuple[float, float, int]:
@@ -117,25 +140,54 @@ def _paired(rows: pd.DataFrame, other: pd.DataFrame | None) -> tuple[str, float,
 
 
 def by_markdown(results: Results) -> str:
-    """The table as Markdown: for each split, horizon and metric a row for each method, a column for each value."""
-    table = by_table(results)
-    name = (results.facts.get("by") or {}).get("name", "")
-    values = list(dict.fromkeys(table[name])) if name else [EVERY]
+    """The table as Markdown, one for each split, horizon and metric.
+
+    By one parameter each method has a row and each value a column; by two, each pair of values has a row and each
+    method a column.
+    """
+    table, names = by_table(results), _groups(results)[0]
     text = [f"mean ± standard error over cases; in brackets the {LEVEL:.0%} interval of paired differences\n"]
     for (split, horizon, label), part in table.groupby(["split", "horizon", "label"], sort=False):
         if label == "persistence_nmse":  # the same for all methods
             continue
-        heads = ["method", *("all cases" if value == EVERY else f"{name} = {short(float(value))}" for value in values)]
-        rows = []
-        for method, own in part.groupby("method", sort=False):
-            cells = (own.set_index(name).loc[values] if name else own).to_dict("records")
-            rows.append([str(method), *(f"{short(cell['value'])} ± {short(cell['standard_error'])}" for cell in cells)])
-            if against := next((cell["against"] for cell in cells if cell.get("against")), ""):
-                rows.append([f"{method} − {against}", *map(_difference, cells)])
+        heads, rows = _by_pair(part, names) if len(names) == 2 else _by_value(part, names)
         text.append(
             f"### {label}, {split}, {horizon} {'frame' if horizon == 1 else 'frames'}\n\n{markdown_table(heads, rows)}"
         )
     return "\n".join(text)
+
+
+def _by_value(part: pd.DataFrame, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells: a row for each method and difference, a column for each value of a parameter, if any."""
+    keys = _keys(part, names)
+    heads = ["all cases" if key in ((), (EVERY,)) else f"{names[0]} = {short(float(key[0]))}" for key in keys]
+    return ["method", *heads], [[title, *cells] for title, cells in _cells(part, names, keys)]
+
+
+def _by_pair(part: pd.DataFrame, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells: a row for each pair of values, a column for each method and difference."""
+    keys = _keys(part, names)
+    columns = dict(_cells(part, names, keys))
+    shown = [[EVERY if value == EVERY else short(float(value)) for value in key] for key in keys]
+    rows = [[*own, *cells] for own, *cells in zip(shown, *columns.values(), strict=True)]
+    return [*names, *columns], rows
+
+
+def _keys(part: pd.DataFrame, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The different values of the parameters in a table; one empty tuple without parameters."""
+    return list(dict.fromkeys(part[list(names)].itertuples(index=False, name=None)))
+
+
+def _cells(
+    part: pd.DataFrame, names: Sequence[str], keys: Sequence[tuple[Any, ...]]
+) -> Iterator[tuple[str, list[str]]]:
+    """Each method, and its difference to another one, with the text for each of the keys."""
+    for method, own in part.groupby("method", sort=False):
+        found = {tuple(cell[name] for name in names): cell for cell in own.to_dict("records")}
+        cells = [found[key] for key in keys if key in found]
+        yield str(method), [f"{short(cell['value'])} ± {short(cell['standard_error'])}" for cell in cells]
+        if against := next((cell["against"] for cell in cells if cell.get("against")), ""):
+            yield f"{method} − {against}", [_difference(cell) for cell in cells]
 
 
 def _difference(cell: Mapping[Any, Any]) -> str:

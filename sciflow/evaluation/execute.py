@@ -178,7 +178,8 @@ def _score(
     reference = training_mean(parts["train"], task, steps)
     begin = time.perf_counter()
     with PeakMemory() as memory:
-        scored = evaluate(method, test, task, suite.metrics, reference=reference)
+        flows = () if run.entry.predictions is not None else suite.equivariance  # a file answers no moved query
+        scored = evaluate(method, test, task, suite.metrics, reference=reference, equivariance=flows)
     seconds = time.perf_counter() - begin
     others, refused = _transferred(suite, parts["train"], transfer, method, reference)
     tables = {"metrics.csv": scored.table, "curves.csv": scored.curves, "transfer.csv": others}

@@ -14,9 +14,12 @@ import xarray as xr
 
 from sciflow.core import Forecast, InputError, Method, Query
 from sciflow.evaluation.cost import Stopwatch
+from sciflow.evaluation.equivariance import flow_sums
 from sciflow.evaluation.horizon import Horizon
 from sciflow.evaluation.measures import metrics as registered
-from sciflow.evaluation.scoring import ALL, DEFAULT_METRICS, Scores, frames_of, with_needed
+from sciflow.evaluation.measures.equivariance import EquivarianceError
+from sciflow.evaluation.scoring import ALL, DEFAULT_METRICS, Scores, check_forecast, frames_of, with_needed
+from sciflow.evaluation.speeds import Speeds
 from sciflow.evaluation.tasks import EvaluationTask, ForecastTask
 
 if TYPE_CHECKING:
@@ -81,6 +84,7 @@ def evaluate(
     metrics: Sequence[str] = DEFAULT_METRICS,
     chunk_bytes: int = CHUNK_BYTES,
     reference: np.ndarray | None = None,
+    equivariance: Sequence[Speeds] = (),
 ) -> Evaluation:
     """Score a fitted method on every case of a data set.
 
@@ -93,13 +97,16 @@ def evaluate(
         chunk_bytes: memory for the queries, truth and errors of one call.
         reference: frames [T, C, \\*S] that take the place of persistence in a task without start frames, see
             `sciflow.evaluation.tasks.training_mean`; zero if not given.
+        equivariance: flows, cells per frame by axis; each adds a forecast of moved queries to every one, and all of
+            them the metric ``equivariance_error``, see `sciflow.evaluation.equivariance_error`.
 
     Raises:
-        InputError: no case is long enough for a horizon, or a forecast has wrong shapes or fields.
+        InputError: no case is long enough for a horizon, a forecast has wrong shapes or fields, or a flow is no
+            symmetry of the data.
     """
     task = task or ForecastTask()
     horizons = task.horizons_on(dataset)
-    names = with_needed(metrics)
+    names = with_needed([*metrics, *([EquivarianceError.name] if equivariance else [])])
     tables, curves, skipped = [], [], []
     watch, longest = Stopwatch(), max(horizon.steps for horizon in horizons)
     for horizon in horizons:
@@ -107,7 +114,7 @@ def evaluate(
         predict = partial(watch.predict, method) if horizon.steps == longest else method.predict
         seen: set[int] = set()
         for part, starts in chunks(dataset, task.frames_in, horizon, chunk_bytes, task.step):
-            _score_chunk(method, predict, part, starts, task, horizon.steps, scores, reference)
+            _score_chunk(method, predict, part, starts, task, horizon.steps, scores, reference, equivariance)
             seen.update(int(case) for case in part.cases)
         if not seen:
             raise InputError(
@@ -142,6 +149,7 @@ def _score_chunk(
     steps: int,
     scores: Scores,
     reference: np.ndarray | None,
+    flows: Sequence[Speeds],
 ) -> None:
     """Predict and pool one chunk."""
     asked = task.ask(part, starts, steps)
@@ -155,19 +163,9 @@ def _score_chunk(
         context_times=asked.context_times,
         variance=forecast.variance,
         reference=reference,
+        flows=flow_sums(method, asked, forecast, flows),
     )
     scores.add(frames, asked.context["source_case"].values)
-
-
-def check_forecast(forecast: Forecast, cases: int, steps: int, method: Method) -> None:
-    """Raise unless a forecast has one frame for each case and time of its query."""
-    if not isinstance(forecast, Forecast):
-        raise InputError(f"The method '{method.name}' returned a {type(forecast).__name__}; expected a Forecast.")
-    if (forecast.cases, forecast.steps) != (cases, steps):
-        raise InputError(
-            f"The method '{method.name}' returned {forecast.cases} cases x {forecast.steps} frames; the query asked "
-            f"for {cases} x {steps} (the context is not part of a forecast)."
-        )
 
 
 def _example(

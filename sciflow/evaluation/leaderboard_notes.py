@@ -29,6 +29,11 @@ BREAK_EVEN = (
 _COLUMNS = {
     "NMSE": NMSE,
     "relative L2": "Relative L2: the square root of a case's NMSE, then the mean over cases and seeds.",
+    "equivariance": (
+        "Equivariance error: how far the forecast of moved frames is from the moved forecast, relative to its size "
+        "(relative L2 over all frames of a case), averaged over the suite's flows, cases and seeds; it says nothing "
+        "about the truth."
+    ),
     "worst case": "Worst case: the smallest factor of a single case.",
     "parameters": "Parameters: real numbers that were fitted.",
     "FLOPs": (

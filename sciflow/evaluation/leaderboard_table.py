@@ -83,6 +83,8 @@ def _scores(entries: Sequence[Entry]) -> list[tuple[str, Cell]]:
             made.append((f"relative L2{after} {_CI}", _at(steps, lambda score: ranged(score.nrmse))))
         made.append((f"x over {first.reference}", _at(steps, lambda score: _gain(score.gain))))
         made.append(("worst case x", _at(steps, lambda score: factor(score.worst))))
+        if any(entry.scores[steps].equivariance for entry in entries):
+            made.append((f"equivariance error{after} {_CI}", _at(steps, lambda score: ranged(score.equivariance))))
     return made
 
 

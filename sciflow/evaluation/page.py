@@ -18,17 +18,20 @@ from sciflow.evaluation.accuracy_cost import (
     accuracy_cost_notes,
     drawable,
 )
+from sciflow.evaluation.by_map import by_maps
+from sciflow.evaluation.lead_times import mean_curves
 from sciflow.evaluation.leaderboard_notes import left_out, notes
 from sciflow.evaluation.leaderboard_table import columns
+from sciflow.evaluation.measures.equivariance import EquivarianceError
 from sciflow.evaluation.metric_table import metric_columns
 from sciflow.evaluation.pictures import sides, when
 from sciflow.evaluation.ranking import Entry
 from sciflow.evaluation.results import Results
-from sciflow.evaluation.scoring import ALL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+EQUIVARIANCE = EquivarianceError.name
 _PICTURES = 3  # methods whose fields are drawn: the best ones
 
 _STYLE = """
@@ -68,6 +71,7 @@ def report(
         _failures(results.failures),
         *_cost(results, accuracy_cost(results)),
         *_curves(results),
+        *_maps(results),
         "<h2>Forecasts</h2>",
         *_pictures(entries, examples or {}),
         "<h2>All metrics</h2>",
@@ -81,23 +85,6 @@ def report(
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n{body}\n</body></html>\n'
 
 
-def mean_curves(results: Results, horizon: int) -> dict[str, list[float]]:
-    """NMSE by lead time, averaged over cases and seeds, for each method, and that of the reference forecast."""
-    rows = results.curves[
-        (results.curves["horizon"] == horizon)
-        & (results.curves["field"] == ALL)
-        & (results.curves["split"] == results.split)
-    ]
-    curves = {}
-    held = rows[rows["metric"] == "persistence_nmse"]
-    if results.reference not in results.methods:
-        curves[results.reference] = held.groupby("step")["value"].mean().tolist()
-    for method in results.methods:
-        part = rows[(rows["method"] == method) & (rows["metric"] == "nmse")]
-        curves[method] = part.groupby("step")["value"].mean().tolist()
-    return curves
-
-
 def _cost(results: Results, points: Sequence[CostPoint]) -> list[str]:
     if not points:
         return []
@@ -109,11 +96,22 @@ def _cost(results: Results, points: Sequence[CostPoint]) -> list[str]:
 
 def _curves(results: Results) -> list[str]:
     horizons = sorted(int(horizon) for horizon in set(results.curves["horizon"]) if horizon > 1)
-    if not horizons:
-        return []
     unit = "steps" if results.kind == "forecast" else "frames"
-    pictures = [_image(plot.rollout(mean_curves(results, steps), title=f"{steps} {unit}")) for steps in horizons]
-    return ["<h2>Error by lead time</h2>" if results.kind == "forecast" else "<h2>Error by frame</h2>", *pictures]
+    heads = {"nmse": "Error by lead time" if results.kind == "forecast" else "Error by frame"}
+    if EQUIVARIANCE in set(results.curves["metric"]):
+        heads[EQUIVARIANCE] = "Equivariance error by lead time"
+    parts = []
+    for metric, head in heads.items() if horizons else ():
+        parts.append(f"<h2>{head}</h2>")
+        for steps in horizons:
+            curves, named = mean_curves(results, steps, metric), "NMSE" if metric == "nmse" else "equivariance error"
+            parts.append(_image(plot.rollout(curves, metric=named, title=f"{steps} {unit}")))
+    return parts
+
+
+def _maps(results: Results) -> list[str]:
+    pictures = [_image(made) for made in by_maps(results).values()]
+    return [f"<h2>Error by {' and '.join(results.facts['by']['name'])}</h2>", *pictures] if pictures else []
 
 
 def _pictures(entries: Sequence[Entry], examples: Mapping[str, Path]) -> list[str]:

@@ -114,7 +114,8 @@ def plan(suite: Suite, out: Path, parts: dict[str, Dataset] | None, data_digest:
 def evaluation_digest(suite: Suite) -> str:
     """Short hash of everything that scores depend on beside the fitted method."""
     transfer = [grid.model_dump(mode="json") for grid in suite.transfer]
-    return digest({"task": suite.task.described, "metrics": list(suite.metrics), "transfer": transfer})
+    flows = {"equivariance": list(suite.equivariance)} if suite.equivariance else {}
+    return digest({"task": suite.task.described, "metrics": list(suite.metrics), "transfer": transfer, **flows})
 
 
 def base_digest(identity: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from sciflow.evaluation.accuracy_cost import (
     drawable,
 )
 from sciflow.evaluation.by_table import by_markdown, by_table
+from sciflow.evaluation.lead_times import lead_time_markdown
 from sciflow.evaluation.leaderboard_notes import left_out
 from sciflow.evaluation.leaderboard_table import markdown
 from sciflow.evaluation.methods import is_network
@@ -27,6 +28,8 @@ from sciflow.evaluation.results import COLUMNS, CURVE_COLUMNS, Results
 from sciflow.evaluation.targets import objective, read_history
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from sciflow.evaluation.suite import MethodEntry, Suite
 
 _MEASURED = ("metrics.csv", "curves.csv", "transfer.csv", "cost.json")
@@ -60,6 +63,7 @@ def collect(
         "task": suite.task.described,
         "seeds": list(suite.seeds),
         "metrics": list(suite.metrics),
+        **({"equivariance": list(suite.equivariance)} if suite.equivariance else {}),
         **data,
         "runs": {item.folder.name: _content(item.folder) for item in finished},
         "evaluation_digest": evaluation_digest(suite),
@@ -107,6 +111,7 @@ def publish(results: Results, folder: Path, *, command: str, runs: Sequence[Plan
         "leaderboard.md": markdown(entries) + left_out(results.facts.get("under_resolved", 0.0)),
         "accuracy_cost.md": accuracy_cost_markdown(points),
         "metrics.md": metric_markdown(results),
+        "lead_times.md": lead_time_markdown(results),
         "leaderboard.json": as_json(entries),
         "leaderboard.csv": as_table(entries).to_csv(index=False),
     }
@@ -143,11 +148,14 @@ def _learns(entry: MethodEntry) -> int:
 
 
 def _draw(folder: Path, example: tuple[Path, str] | None, results: Results) -> None:
-    """Write ``fields.png``, of an example and its method, and ``accuracy_cost.png``."""
+    """Write ``fields.png``, of an example and its method, ``accuracy_cost.png``, and maps such as ``by-10.png``."""
     from sciflow import plot
+    from sciflow.evaluation.by_map import by_maps
     from sciflow.evaluation.pictures import final_fields
 
-    pictures = {} if example is None else {"fields.png": final_fields(*example, results.kind)}
+    pictures: dict[str, Figure] = {f"by-{steps}.png": made for steps, made in by_maps(results).items()}
+    if example is not None:
+        pictures["fields.png"] = final_fields(*example, results.kind)
     points = drawable(accuracy_cost(results))
     if points:
         pictures["accuracy_cost.png"] = accuracy_cost_figure(results, points)

@@ -30,6 +30,7 @@ class Score:
         worst: smallest gain of a single case (NMSE averaged over seeds).
         worst_case: that case.
         nrmse: relative L2 error with its interval, if it is among the metrics.
+        equivariance: equivariance error with its interval, if the method was scored on flows.
     """
 
     nmse: Interval
@@ -37,6 +38,7 @@ class Score:
     worst: float
     worst_case: int
     nrmse: Interval | None = None
+    equivariance: Interval | None = None
 
 
 @final
@@ -115,7 +117,8 @@ def _transfer(rows: pd.DataFrame, splits: list[str]) -> dict[str, Score]:
 
 def _score(rows: pd.DataFrame) -> Score:
     errors, held = _by_case(rows, "nmse"), _by_case(rows, "persistence_nmse").to_numpy(float)
-    nmse, relative = errors.to_numpy(float), _by_case(rows, "nrmse").to_numpy(float)
+    nmse = errors.to_numpy(float)
+    relative, moved = (_by_case(rows, name).to_numpy(float) for name in ("nrmse", "equivariance_error"))
     with np.errstate(divide="ignore", invalid="ignore"):
         gains = np.nan_to_num(held.mean(axis=0) / nmse.mean(axis=0), nan=1.0, posinf=np.inf)
     worst = int(gains.argmin())
@@ -125,6 +128,7 @@ def _score(rows: pd.DataFrame) -> Score:
         worst=float(gains[worst]),
         worst_case=int(errors.columns[worst]),
         nrmse=bootstrap_mean(relative) if relative.size else None,
+        equivariance=bootstrap_mean(moved) if moved.size else None,
     )
 
 
@@ -147,7 +151,8 @@ def as_table(entries: list[Entry]) -> pd.DataFrame:
     for entry in entries:
         row: dict[str, Any] = {"method": entry.method, "seeds": entry.seeds}
         for suffix, score in (*entry.scores.items(), *entry.transfer.items()):
-            for name, interval in (("nmse", score.nmse), ("gain", score.gain), ("nrmse", score.nrmse)):
+            named = {"nmse": score.nmse, "gain": score.gain, "nrmse": score.nrmse, "equivariance": score.equivariance}
+            for name, interval in named.items():
                 row |= {} if interval is None else _three(f"{name}_{suffix}", interval)
             row[f"worst_{suffix}"], row[f"worst_case_{suffix}"] = score.worst, score.worst_case
         row |= entry.cost

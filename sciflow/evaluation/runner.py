@@ -12,6 +12,7 @@ from sciflow.core import atomic_path, require_writable
 from sciflow.evaluation.by_table import grouping
 from sciflow.evaluation.calibration import require_calibration_cases
 from sciflow.evaluation.collection_table import combined
+from sciflow.evaluation.equivariance import check_flows
 from sciflow.evaluation.execute import execute
 from sciflow.evaluation.leaderboard_table import rich_table
 from sciflow.evaluation.methods import build_entry
@@ -44,8 +45,8 @@ def run(
         suite: path of a YAML file, name such as "quickstart", mapping, or `Suite`.
         out: output folder, by default ``results/<name of the suite>``. It gets ``data/`` (if a recipe is generated, for
             all parts with that recipe), ``runs/``, ``results.csv|json``, ``curves.csv``, ``leaderboard.md|csv|json``,
-            ``fields.png`` and ``report.html``; and ``by.csv|md`` where the suite asks for them by `by` or `paired`, or
-            has an entry with and without `conserve`.
+            ``metrics.md``, ``lead_times.md``, ``fields.png`` and ``report.html``; and ``by.csv|md`` where the suite
+            asks for them by `by` or `paired`, or has an entry with and without `conserve`.
         overrides: texts such as ``methods.0.training.steps=100``.
         dry_run: only list the runs with their state and an estimate of what is left, and return the list.
         progress: print progress and the leaderboard.
@@ -59,9 +60,9 @@ def run(
         does not stop the others.
 
     Raises:
-        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data, there are
-            too few validation cases for calibrated intervals, or the folder cannot be written. Options, metrics and
-            these cases are checked before the first run.
+        InputError: the suite, its data or a method's options are wrong, a metric does not apply to the data or a flow
+            is no symmetry of them, there are too few validation cases for calibrated intervals, or the folder cannot be
+            written. Options, metrics, flows and these cases are checked before the first run.
     """
     loaded = load_suite(suite, overrides)
     folder = Path(out) if out is not None else Path("results") / loaded.name
@@ -100,11 +101,12 @@ def _run_one(suite: Suite, folder: Path, store: Path, command: str, console: Con
     path = prepare(suite, store, console)
     parts, data_digest, split = split_parts(suite, path)
     suite = suite.model_copy(update={"split": split})
-    groups = grouping(suite, parts["test"])
+    groups = grouping(suite, parts)
     runs = plan(suite, folder, parts, data_digest)
     transfer = {}
     if any(item.status != "finished" for item in runs):
         check_metrics(suite.metrics, parts["test"], suite.task.asked)
+        check_flows(suite.equivariance, parts["test"], suite.task.asked)
         for item in runs:
             if item.status != "finished":
                 built = build_entry(item.entry, item.seed, suite.task.asked)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from sciflow.baselines.parameters import field_scales
-from sciflow.core import Forecast, InputError
+from sciflow.core import Forecast, InputError, Method
 from sciflow.data.volume import fluid_volume, on_cells, positions_of, space_axes
 from sciflow.evaluation.measures import Frames, Metric, metrics
 from sciflow.evaluation.measures.base import CaseScores
@@ -43,6 +43,7 @@ def frames_of(
     context_times: np.ndarray | None = None,
     variance: xr.Dataset | None = None,
     reference: np.ndarray | None = None,
+    flows: Mapping[str, np.ndarray] | None = None,
 ) -> Frames:
     """Line up a forecast with the truth.
 
@@ -54,6 +55,7 @@ def frames_of(
         variance: of the forecast, where the method gives one.
         reference: frames [T, C, \\*S] in the characteristic scales of a case instead of persistence where there are no
             start frames; zero if not given.
+        flows: sums of `sciflow.evaluation.equivariance.flow_sums`, by name of the flow.
     """
     fields = tuple(str(name) for name in truth.data_vars)
     axes = space_axes(truth)
@@ -86,6 +88,7 @@ def frames_of(
         },
         grid=str(context.attrs.get("grid", "nodes")),
         known=on_cells(context, "known").astype(bool) if "known" in context.variables else None,
+        flows=dict(flows or {}),
     )
 
 
@@ -97,6 +100,17 @@ def _start(context: xr.Dataset, fields: Sequence[str], truth: np.ndarray, refere
         return np.zeros(truth.shape)
     scales = field_scales(context, list(fields))
     return reference * scales.reshape(len(truth), 1, len(fields), *[1] * (truth.ndim - 3))
+
+
+def check_forecast(forecast: Forecast, cases: int, steps: int, method: Method) -> None:
+    """Raise unless a forecast has one frame for each case and time of its query."""
+    if not isinstance(forecast, Forecast):
+        raise InputError(f"The method '{method.name}' returned a {type(forecast).__name__}; expected a Forecast.")
+    if (forecast.cases, forecast.steps) != (cases, steps):
+        raise InputError(
+            f"The method '{method.name}' returned {forecast.cases} cases x {forecast.steps} frames; the query asked "
+            f"for {cases} x {steps} (the context is not part of a forecast)."
+        )
 
 
 @final

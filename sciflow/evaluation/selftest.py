@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sciflow.data import Dataset
 
 _ZERO = 1e-9  # rounding of sums over float32 fields, relative to scores of order 1
+_ROUNDING = 1e-6  # of fields in float32, relative to their size
 _STEPS = 6
 _SPACED_STEPS = 10
 _ANYTHING = 1e6  # what is answered in cells that must not be scored
@@ -114,7 +115,16 @@ def _asked_for(context: xr.Dataset, entry: int) -> xr.DataArray | bool:
 
 def selftest() -> list[Check]:
     """Every metric on every task: all that can be computed there."""
-    return [check for data, dataset, task in _subjects() for check in _checks(data, dataset, task)]
+    return [*(check for data, dataset, task in _subjects() for check in _checks(data, dataset, task)), _of_flows()]
+
+
+def _of_flows() -> Check:
+    """The equivariance error, which is held against closed forms: a forecast has it without a truth."""
+    from sciflow.evaluation.flow_selftest import flow_scores, known_scores
+
+    symmetric, held, fast = found = flow_scores()
+    passed = bool(np.allclose(found, known_scores(), rtol=0, atol=_ROUNDING))
+    return Check("forecast", "carried waves", "equivariance_error", symmetric, held, fast, passed)
 
 
 def _checks(data: str, dataset: Dataset, task: EvaluationTask) -> Iterator[Check]:

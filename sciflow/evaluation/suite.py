@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, final
+from typing import Annotated, Any, Literal, Self, final
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from sciflow.core import Config, InputError, load_yaml, override, shared, validate
 from sciflow.evaluation.horizon import Horizon
+from sciflow.evaluation.speeds import Flows
 from sciflow.evaluation.tasks import EvaluationTask, FieldTask, ForecastTask, Layout
 from sciflow.evaluation.tuning import Search, TuningBudget
 
 _SOURCES = ("method", "callable", "predictions")
 _OF_CONDITION = ("points", "noise", "seed", "at", "layout")
+
+
+def _pair(given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    if isinstance(given, tuple) and (len(given) != 2 or given[0] == given[1]):
+        raise ValueError(f"by takes one case parameter or a list of two different ones, not {list(given)}")
+    return given
+
+
+By = Annotated[str | tuple[str, ...] | None, AfterValidator(_pair)]
 
 
 @final
@@ -188,7 +198,8 @@ class Part(Config):
     task: Task | None = None
     metrics: tuple[str, ...] = ()
     transfer: tuple[Transfer, ...] = ()
-    by: str | None = None
+    equivariance: Flows = ()
+    by: By = None
     seeds: tuple[int, ...] = ()
     methods: tuple[MethodEntry, ...] = ()
 
@@ -213,7 +224,11 @@ class Suite(Config):
         target: validation error for the column "s to target"; by default one that all networks reach.
         seeds: one run of each method for each.
         methods: the competitors.
-        by: a case parameter: the files ``by.csv`` and ``by.md`` then have all scores by its values.
+        equivariance: flows, cells per frame by axis, such as ``[{x: 1}, {x: 0.5}]``: every method is scored by how far
+            its forecast of moved frames is from its moved forecast, ``equivariance_error``, see
+            `sciflow.evaluation.equivariance_error`. Files of predictions have no such score.
+        by: a case parameter, or a list of two: the files ``by.csv`` and ``by.md`` then have all scores by its values
+            (by pairs of values).
         paired: label of a method that all others are compared with, case by case, in the same files; by default each
             entry with `conserve` is compared with the one that differs in that alone, if there is one.
     """
@@ -232,7 +247,8 @@ class Suite(Config):
     target: float | None = Field(default=None, gt=0)
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     methods: tuple[MethodEntry, ...] = ()
-    by: str | None = None
+    equivariance: Flows = ()
+    by: By = None
     paired: str | None = None
 
     @model_validator(mode="after")
@@ -279,6 +295,7 @@ class Suite(Config):
                 "task": part.task or self.task,
                 "metrics": part.metrics or self.metrics,
                 "transfer": part.transfer or self.transfer,
+                "equivariance": part.equivariance or self.equivariance,
                 "by": part.by or self.by,
                 "seeds": part.seeds or self.seeds,
                 "methods": (*self.methods, *part.methods),

@@ -15,8 +15,8 @@ A network is a ``torch.nn.Module`` built from :class:`Sizes`, with
 
 All of them are always given (of width 0 where T_in, P, G or I is 0). With T_in > 0 networks forecast; with T_in = 0
 they map input fields, parameters and time to a field. Each network class has a ``name``, says by ``requires`` what it
-can be used for, and by ``traits`` where it is unlike others. Networks of plug-ins are found by the entry-point group
-``sciflow.networks``.
+can be used for, and by ``traits`` where it is unlike others; recurrent networks also take ``frames``, how many to give.
+Networks of plug-ins are found by the entry-point group ``sciflow.networks``.
 
 A network may have a method ``adapt(targets)``, called once before training with up to 2000 of the normalised outputs
 [N, T_out, C, *S] that it is to learn; buffers that it sets, of any shape, are saved and loaded.
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciflow.core.errors import InputError, near
 from sciflow.core.registry import Registry
-from sciflow.operators.sizes import Requires, Sizes, Traits
+from sciflow.operators.sizes import Flow, Requires, Sizes, Traits
 
 if TYPE_CHECKING:
     from torch import nn
@@ -65,6 +65,15 @@ _BENCHMARK = (  # the published networks of CFDBench
 )
 for _name, _place, _what in _BENCHMARK:
     networks.add(_name, f"sciflow.operators.cfdbench.{_place}", summary=f"{_what} (Luo et al. 2023); 2-D.")
+_RECURRENT = (
+    ("fernn", "fernn:FERNN", "Flow-equivariant recurrent network (Keller 2025)"),
+    ("g-rnn", "fernn:GRNN", "Convolutional recurrent network, the control of 'fernn'"),
+    ("g-rnn-plus", "fernn:GRNNPlus", "'fernn' with learned kernels in place of moves, its second control"),
+    ("conv-lstm", "conv_lstm:ConvLSTM", "Convolutional LSTM (Shi et al. 2015)"),
+    ("canonical-g-rnn", "canonical:CanonicalGRNN", "'g-rnn' in the frame that moves with the drift of its context"),
+)
+for _name, _place, _what in _RECURRENT:
+    networks.add(_name, f"sciflow.recurrent.{_place}", summary=f"{_what}; periodic, 1-D, 2-D, 3-D.")
 networks.add("unet", "sciflow.operators.unet:UNet", summary="U-Net (Ronneberger et al. 2015); 1-D, 2-D, 3-D.")
 
 
@@ -107,4 +116,4 @@ def _fits(name: str, sizes: Sizes) -> bool:
         return False
 
 
-__all__ = ["Requires", "Sizes", "Traits", "build", "networks"]
+__all__ = ["Flow", "Requires", "Sizes", "Traits", "build", "networks"]

@@ -11,7 +11,7 @@ from sciflow.core.errors import InputError
 
 @dataclass(frozen=True)
 class Flow:
-    """A one-parameter group that moves the frames of a sequence, one more step each frame, to those of another sequence.
+    """A one-parameter group that moves each frame of a sequence one step further, and gives another sequence.
 
     A problem declares it (`sciflow.problems.galilean`, `sciflow.problems.rotation`); a network may build on it.
 

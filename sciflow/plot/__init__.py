@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sciflow.plot.cost_picture import Mark, accuracy_cost
+    from sciflow.plot.error_map import error_map
     from sciflow.plot.field_pictures import fields
     from sciflow.plot.figure import png
     from sciflow.plot.rollout_curves import rollout
@@ -18,6 +19,7 @@ _HOME_OF = {
     "accuracy_cost": "cost_picture",
     "bands": "uncertainty_pictures",
     "calibration": "uncertainty_pictures",
+    "error_map": "error_map",
     "fields": "field_pictures",
     "front_positions": "uncertainty_pictures",
     "loss_planes": "solver_pictures",
@@ -33,6 +35,7 @@ __all__ = [
     "accuracy_cost",
     "bands",
     "calibration",
+    "error_map",
     "fields",
     "front_positions",
     "loss_planes",

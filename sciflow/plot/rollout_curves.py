@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _COLOURS = (*(f"C{index}" for index in (0, 1, 2, 3, 4, 5, 6, 8, 9)), "k", "gold", "navy")  # grey is persistence
 
 
-def rollout(curves: Mapping[str, Sequence[float]], *, metric: str = "NMSE", title: str = "") -> Picture:
+def rollout(
+    curves: Mapping[str, Sequence[float]], *, metric: str = "NMSE", title: str = "", trained: int | None = None
+) -> Picture:
     """One line for each method: error against the number of steps, on a logarithmic axis.
 
     Args:
@@ -24,6 +26,7 @@ def rollout(curves: Mapping[str, Sequence[float]], *, metric: str = "NMSE", titl
             ends there with a cross.
         metric: label of the vertical axis.
         title: above the picture.
+        trained: number of steps that the methods were trained on; a vertical line marks it.
 
     Raises:
         InputError: there are no curves.
@@ -42,6 +45,8 @@ def rollout(curves: Mapping[str, Sequence[float]], *, metric: str = "NMSE", titl
         panel.plot(steps[good], values[good], label=name, marker=".", **style)
         if good.any() and not np.isfinite(values).all():
             panel.plot(steps[good][-1:], values[good][-1:], marker="x", markersize=9, **style)
+    if trained is not None:
+        panel.axvline(trained, color="0.3", linestyle=":", label=f"trained on {trained} steps")
     panel.set_yscale("log")
     panel.set_xlabel("steps")
     panel.set_ylabel(metric)

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from sciflow.problems.problem import Problem, Solver
     from sciflow.problems.profiles import profile
     from sciflow.problems.registry import get, names, register
-    from sciflow.problems.sampling import Case, grid, sampled, table
+    from sciflow.problems.sampling import Case, dealt, grid, sampled, table
     from sciflow.problems.special import positive_power, stefan_root
     from sciflow.problems.symbols import Field, Parameter, Signal, coordinates
+    from sciflow.problems.waves import numbered_waves
 
 # SymPy takes longer to import than a listing may take, so names are loaded when they are used.
 _HOME = {
@@ -29,17 +30,19 @@ _HOME = {
     "problem": ("Problem", "Solver"),
     "profiles": ("profile",),
     "registry": ("get", "names", "problems", "register"),
-    "sampling": ("Case", "grid", "sampled", "table"),
+    "sampling": ("Case", "dealt", "grid", "sampled", "table"),
     "special": ("positive_power", "stefan_root"),
     "symbols": ("Field", "Parameter", "Signal", "coordinates"),
+    "waves": ("numbered_waves",),
 }
 _MODULE = {name: module for module, names_ in _HOME.items() for name in names_}
 
 __all__ = [
     "Box", "Case", "Condition", "Dirichlet", "Disk", "Distribution", "Field", "Neumann", "NoSlip", "Outflow",
-    "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "div", "dot",
-    "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "positive_power", "profile", "ramp",
-    "random_fourier", "register", "rotation", "sampled", "stefan_root", "table", "translation",
+    "Parameter", "Problem", "Robin", "Shape", "Signal", "Solver", "blobs", "conservation", "coordinates", "dealt",
+    "div", "dot", "galilean", "gaussian_field", "get", "grad", "grid", "laplacian", "names", "numbered_waves",
+    "positive_power", "profile", "ramp", "random_fourier", "register", "rotation", "sampled", "stefan_root", "table",
+    "translation",
 ]  # fmt: skip
 
 

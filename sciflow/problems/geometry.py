@@ -22,6 +22,10 @@ Values = Mapping[str, float]
 
 def evaluate(expression: Any, values: Values) -> float:
     """A number from an expression of parameters."""
+    if isinstance(expression, sympy.Number):  # this and the next only save time: most lengths are one or the other
+        return float(expression)
+    if isinstance(expression, sympy.Symbol) and expression.name in values:
+        return float(values[expression.name])
     expression = plain(expression)
     result = expression.subs(
         {symbol: values[symbol.name] for symbol in expression.free_symbols if symbol.name in values}

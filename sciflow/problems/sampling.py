@@ -17,7 +17,7 @@ from sciflow.core.errors import InputError, near
 class Case:
     """One instance of a problem: its parameters, its signals' coefficients, and the seed of its random fields.
 
-    `subset` names the list that the case is from, if it is from one.
+    `subset` names the list that the case is from, if it is from one; `group` the group of the recipe that asked for it.
     """
 
     index: int
@@ -25,6 +25,7 @@ class Case:
     parameters: dict[str, float] = field(default_factory=dict)
     coefficients: dict[str, float] = field(default_factory=dict)
     subset: str = ""
+    group: str = ""
 
     @property
     def values(self) -> dict[str, float]:
@@ -123,6 +124,31 @@ class Sampled(Subset):
         return {"subset": "sampled", "ranges": {name: [r.low, r.high, r.scale] for name, r in self.ranges}}
 
 
+@dataclass(frozen=True)
+class Dealt(Subset):
+    """Each case takes one row of every list; see `dealt`."""
+
+    lists: tuple[Listed, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for part in self.lists for name in part.names)
+
+    def draw(self, count: int | None, seed: int) -> list[dict[str, float]]:
+        count = max(len(part.rows) for part in self.lists) if count is None else count
+        cases: list[dict[str, float]] = [{} for _ in range(count)]
+        for place, part in enumerate(self.lists):
+            rng = np.random.default_rng([seed, 2, place])
+            rounds = -(-count // len(part.rows))
+            order = np.concatenate([rng.permutation(len(part.rows)) for _ in range(rounds)])
+            for case, row in zip(cases, order[:count], strict=True):
+                case.update(part.rows[row])
+        return cases
+
+    def describe(self) -> dict[str, Any]:
+        return {"subset": "dealt", "lists": [part.describe()["rows"] for part in self.lists]}
+
+
 def grid(**values: Sequence[float]) -> Listed:
     """Every combination of the listed values."""
     rows = itertools.product(*([(n, value) for value in _column(n, column)] for n, column in values.items()))
@@ -144,6 +170,24 @@ def sampled(**ranges: tuple[float, float] | tuple[float, float, str]) -> Sampled
         if not isinstance(bounds, tuple | list) or len(bounds) not in (2, 3):
             raise InputError(f"The range of {name!r} reads (low, high) or (low, high, 'log'), not {bounds!r}.")
     return Sampled(tuple((name, Range(*bounds)) for name, bounds in ranges.items()))
+
+
+def dealt(*lists: Listed) -> Dealt:
+    """Rows of lists (`grid`, `table`) that set different parameters, drawn for each list on its own.
+
+    The rows of a list are dealt out in random order, all of them before any comes again: of n rows, k n cases have each
+    of them k times.
+
+    Raises:
+        InputError: there is no list, one of them is empty or no list, or two set the same parameter.
+    """
+    if not lists or not all(isinstance(part, Listed) and part.rows for part in lists):
+        raise InputError("Cases are dealt from lists that are not empty; make them by grid(...) or table(...).")
+    names = [name for part in lists for name in part.names]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"Two of the lists that cases are dealt from set the parameter '{twice[0]}'; leave it to one.")
+    return Dealt(lists)
 
 
 def _column(name: str, values: Sequence[float]) -> list[float]:

@@ -61,7 +61,7 @@ class PlainCell(Cell):
     The kernel starts as ``identity`` times the one that keeps h, plus (1 - identity) times torch's random one: a memory
     that fades slowly learns motion several times faster.
 
-    Source: Keller, Flow Equivariant Recurrent Neural Networks, NeurIPS 2025, arXiv:2507.14793; starts near the identity:
+    Source: Keller, Flow Equivariant Recurrent Neural Networks, NeurIPS 2025, arXiv:2507.14793; start near the identity:
     Le, Jaitly and Hinton, arXiv:1504.00941.
 
     Args:
@@ -112,7 +112,9 @@ class PlainCell(Cell):
             memory = self._neighbours(memory, shape)
         padded, moves = self.mover.padded(memory, shape, self.halo)
         inner = convolve(padded, self.weight, moves.padded).view(len(lifted), slices, -1, self.width)
-        return activated(inner + lifted.view(len(lifted), -1, inner.shape[2], self.width), self.activation).flatten(1, 2)
+        return activated(inner + lifted.view(len(lifted), -1, inner.shape[2], self.width), self.activation).flatten(
+            1, 2
+        )
 
     def _neighbours(self, memory: Tensor, shape: tuple[int, ...]) -> Tensor:
         """[B, V N, D C]: beside each slice those of the D velocities nearby."""

@@ -66,7 +66,7 @@ class FERNN(SlicedRNN):
         InputError: an option is out of range or does not go with another, a velocity moves along an axis whose flow the
             problem does not declare, or the set is larger than the grid.
 
-    Good values: moving digits: width 16, bias False, Adam at 3e-3, batches of 8, 10 context frames and 10 forecast ones.
+    Good values: moving digits: width 16, bias False, 3e-3, batches of 8, 10 context frames and 10 forecast ones.
     Chaotic fields: width 24, kernel 5, pool "evidence", residual True, 2e-3.
 
     Source: Keller, Flow Equivariant Recurrent Neural Networks, NeurIPS 2025, arXiv:2507.14793. Other than published:

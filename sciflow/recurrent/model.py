@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -75,12 +76,12 @@ class SequenceModel(nn.Module, Generic[State], ABC):
         """The next frames; see :mod:`sciflow.operators` for the inputs.
 
         Args:
-            frames: how many; None means those of the sizes.
+            frames: how many, with signals at as many times; None means those of the sizes.
         """
         wanted = self.sizes.frames_out if frames is None else frames
         if not torch.compiler.is_compiling():
-            given = signals if frames is None else signals[:, : self.sizes.frames]
-            check_inputs(self.sizes, x, parameters, given, mask, coordinates, dt, inputs)
+            sizes = replace(self.sizes, frames_out=wanted)
+            check_inputs(sizes, x, parameters, signals, mask, coordinates, dt, inputs)
             self.require_grid(tuple(x.shape[3:]))
         last = x.shape[1] + wanted - 1
         state = self.init_state(x[:, 0])

@@ -1,7 +1,7 @@
 """Moving slices of a field by their velocities, with the halo that a periodic convolution needs, in one copy.
 
-Fields are kept as rows: [B, V N, C], the N points of each of V slices one after the other, channels last. Moving slice v
-by its velocity and padding it with a halo of its periodic neighbours is then one selection of rows.
+Fields are kept as rows: [B, V N, C], the N points of each of V slices one after the other, channels last. Moving slice
+v by its velocity and padding it with a halo of its periodic neighbours is then one selection of rows.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def plan(velocities: Velocities, shape: tuple[int, ...], halo: tuple[int, ...], 
     source, home = [], []
     for number, vector in enumerate(velocities.vectors):
         whole = [round(part) for part in vector]
-        axes = [
-            (torch.arange(-width, n + width) - part) % n for width, n, part in zip(halo, shape, whole, strict=True)
-        ]
+        axes = [(torch.arange(-width, n + width) - part) % n for width, n, part in zip(halo, shape, whole, strict=True)]
         source.append(number * points + _numbers(shape, axes).flatten())
         back = torch.roll(interior, [-part for part in whole], list(range(len(shape))))
         home.append(number * spread + back.flatten())

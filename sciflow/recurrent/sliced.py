@@ -84,7 +84,9 @@ class SlicedRNN(SequenceModel[Memory], ABC):
         if mixing and cell != "plain":
             raise InputError("mixing over velocities is of the plain cell; use cell 'plain' or mixing 0.")
         if local is not None and (pool != "evidence" or not local > 0):
-            raise InputError("local is the width in cells over which evidence is smoothed; use it with pool 'evidence'.")
+            raise InputError(
+                "local is the width in cells over which evidence is smoothed; use it with pool 'evidence'."
+            )
         if pool != "evidence" and len(mover.velocities) > 1 and (residual or boost == "lift"):
             what = "residual" if residual else "boost 'lift'"
             raise InputError(f"{what} gives each velocity a frame of its own; weigh them with pool 'evidence'.")

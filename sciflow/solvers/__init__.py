@@ -58,6 +58,11 @@ solvers.add(
 solvers.add(
     "exact", "sciflow.solvers.exact:Exact", summary="the exact solution that a problem declares, chosen by name"
 )
+solvers.add(
+    "moving-images",
+    "sciflow.solvers.images.solver:MovingImages",
+    summary="digits that move across a canvas or turn about its centre, chosen by name",
+)
 solvers.add("pinn", "sciflow.pinn.solver:PinnSolver", summary="physics-informed networks, chosen by name")
 solvers.add(
     "lpinn", "sciflow.pinn.solver:LagrangianSolver", summary="Lagrangian physics-informed networks, chosen by name"

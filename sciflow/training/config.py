@@ -33,8 +33,9 @@ class Training(Config):
             all its fields, in physical units), that of CFDBench, or ``"nll"`` (negative log-likelihood of a normal law
             in normalised units, weighted by its deviation), with which the network learns a variance too; see
             :class:`~sciflow.training.step.StepModel`.
-        normalise: ``"train"`` (statistics of the training cases) or ``"cfdbench"`` (the constants of that benchmark,
-            which leave fields as they are); see :class:`~sciflow.data.normalise.Normaliser`.
+        normalise: ``"train"`` (statistics of the training cases), ``"none"`` (fields as they are, the rest as before;
+            for images in 0 … 1) or ``"cfdbench"`` (the constants of that benchmark, which leave fields as they are
+            too); see :class:`~sciflow.data.normalise.Normaliser`.
         predict: the network gives the normalised ``"increment"`` between frames or the normalised ``"state"``; None
             means increments where there are context frames, else states.
         frames_in: context frames T_in that the network sees; with 0 it does not forecast but finds each frame from
@@ -69,7 +70,7 @@ class Training(Config):
     clip: float | None = Field(1.0, gt=0)
     ema: float = Field(0.995, ge=0, lt=1)
     loss: Literal["mse", "relative", "nmse", "nll"] = "mse"
-    normalise: Literal["train", "cfdbench"] = "train"
+    normalise: Literal["train", "none", "cfdbench"] = "train"
     predict: Literal["increment", "state"] | None = None
     frames_in: int = Field(1, ge=0)
     frames_out: int = Field(1, ge=1)

@@ -17,7 +17,7 @@ from sciflow.core import InputError, atomic_path, require_writable
 from sciflow.training.config import Training
 from sciflow.training.layout import Layout
 from sciflow.training.origin import Origin
-from sciflow.training.step import StepModel
+from sciflow.training.step import Batch, StepModel
 
 PROGRAM, CARD = "model.pt2", "MODEL_CARD.md"
 
@@ -69,8 +69,7 @@ def export_program(
     Raises:
         InputError: torch cannot trace the network at all.
     """
-    axes = [np.asarray(origin.positions[axis]) for axis in layout.space]
-    grid = torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32))
+    grid = _grid(layout, origin)
     step = PhysicalStep(copy.deepcopy(model).cpu(), grid).eval().requires_grad_(False)
     # On failure torch prints the whole graph; the message that matters is in the exception.
     with torch.no_grad(), redirect_stderr(io.StringIO()):
@@ -89,6 +88,19 @@ def export_program(
                 f"The network cannot be exported by torch.export ({first[0] if first else type(error).__name__}); "
                 "save the surrogate instead."
             ) from error
+
+
+def example_batch(layout: Layout, training: Training, origin: Origin) -> Batch:
+    """One window of zeros on the training grid, to count operations with."""
+    grid = _grid(layout, origin)
+    batch = _example(layout, training, grid.shape[1:], cases=1)
+    return {**{name: values for name, values in batch.items() if name != "known"}, "coordinates": grid}
+
+
+def _grid(layout: Layout, origin: Origin) -> Tensor:
+    """Coordinates of the training grid, [D, \\*S]."""
+    axes = [np.asarray(origin.positions[axis]) for axis in layout.space]
+    return torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij")).astype(np.float32))
 
 
 def _example(layout: Layout, training: Training, space: Sequence[int], *, cases: int) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from sciflow.core import Config, InputError, Query, near
 from sciflow.data import Dataset
 from sciflow.data.grid import unit_coordinates
 from sciflow.data.query_arrays import context_array, context_mask, input_array
-from sciflow.operators import Sizes
+from sciflow.operators import Flow, Sizes
+from sciflow.recurrent.declared import declared_flows
 from sciflow.training.config import Training
 from sciflow.training.rollout import Start
 
@@ -33,6 +34,7 @@ class Layout(Config):
         inputs: fields that do not depend on time.
         known: whether there are cells that hold boundary data, given at all times.
         shape: points along each axis (models saved earlier do not say so).
+        flows: one-parameter groups that the problem declares (models saved earlier do not say so).
         ends: whether the points include both ends of axes that are not periodic (models saved earlier do not say so).
     """
 
@@ -49,6 +51,7 @@ class Layout(Config):
     ends: bool = False
     known: bool = False
     shape: tuple[int, ...] = ()
+    flows: tuple[Flow, ...] = ()
 
     @classmethod
     def of(cls, data: Dataset) -> Self:
@@ -67,6 +70,7 @@ class Layout(Config):
             ends=data.attrs.get("grid", "nodes") == "nodes" and set(data.space) != set(data.periodic),
             known=bool(data.known_fields),
             shape=tuple(data.shape),
+            flows=declared_flows(data),
         )
 
     def require_same(self, other: Layout) -> None:
@@ -111,6 +115,7 @@ class Layout(Config):
             inputs=len(self.inputs),
             ends=self.ends,
             grid=self.shape,
+            flows=self.flows,
         )
 
     def start(self, query: Query, frames_in: int) -> Start:

@@ -48,6 +48,8 @@ def split_options(
     mine = {key: value for key, value in options.items() if key in Training.model_fields}
     before = training.model_dump() if training is not None else {}
     settings = validate(Training, {**before, **mine}, where)
+    if getattr(network, "traits", Traits()).recurrent and settings.predict is None:
+        settings = settings.model_copy(update={"predict": "state"})
     theirs = {key: value for key, value in options.items() if key not in Training.model_fields}
     checked = validate(model, theirs, where)
     return settings, {key: getattr(checked, key) for key in theirs}
@@ -62,7 +64,9 @@ def require_suited(name: str, network: type, training: Training) -> None:
     traits = getattr(network, "traits", Traits())
     if traits.residual and training.output == "increment":
         raise InputError(f"The network '{name}' adds the last frame to its output itself; use predict='state'.")
-    if training.loss == "nll" and (traits.residual or hasattr(network, "adapt")):
+    if traits.recurrent and training.output == "increment":
+        raise InputError(f"The network '{name}' forecasts whole frames; leave predict out, or use 'state'.")
+    if training.loss == "nll" and (traits.residual or traits.recurrent or hasattr(network, "adapt")):
         raise InputError(f"The network '{name}' cannot give a variance; use another loss than 'nll', or an ensemble.")
     if training.points is not None and not traits.pointwise:
         raise InputError(f"The network '{name}' does not find each point by itself; leave points out.")

@@ -10,6 +10,7 @@ from typing import Self, final
 import torch
 from torch import Tensor
 
+from sciflow.operators import Traits
 from sciflow.training.step import StepModel
 
 _CELLS_AT_ONCE = 2**18
@@ -81,7 +82,8 @@ def rollout(model: StepModel, start: Start, frames_out: int) -> Tensor:
 def rollout_with_variance(model: StepModel, start: Start, frames_out: int) -> tuple[Tensor, Tensor | None]:
     """Forecast all frames after the context, [B, T, C, *S] float32 on the CPU, and their variance.
 
-    Each call of the network sees the last T_in frames, its own output among them, and gives ``frames_out`` more. It is
+    A recurrent network reads the context once and forecasts all frames from its state. Of others each call sees the
+    last T_in frames, the network's own output among them, and gives ``frames_out`` more. It is
     told the signals at all these times, and as dt the time between the last frame it sees and the next. A last call
     that would go beyond the frames asked for is cut, its signals being continued by their last value. Known boundary
     data replace what the network gives before its next call sees it. Without context frames, T_in = 0, each frame is
@@ -138,6 +140,11 @@ def _roll(model: StepModel, start: Start, frames_out: int) -> tuple[Tensor, Tens
     batch = {
         name: getattr(start, name) for name in ("parameters", "mask", "scale", "time_scale", "coordinates", "inputs")
     }
+    if getattr(model.network, "traits", Traits()).recurrent:
+        # Its state carries on from the context: one call gives all frames.
+        batch |= {"x": start.x, "signals": start.signals}
+        batch["dt"] = (start.times[:, frames_in] - start.times[:, frames_in - 1]).to(start.x.device, torch.float32)
+        return model.advance(batch, frames=steps).cpu(), None
     window, forecast, variances = start.x, [], []
     before: Tensor | float = 0.0
     for first in range(0, steps, frames_out):

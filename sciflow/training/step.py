@@ -116,9 +116,14 @@ class StepModel(nn.Module):
         frames = torch.cat([batch["x"][:, -1:], batch["y"]], dim=1)
         return self.normaliser.encode_increment(frames.diff(dim=1), batch["scale"])
 
-    def advance(self, batch: Batch) -> Tensor:
-        """The next frames [B, T_out, C, *S] in physical units; solid cells hold 0."""
-        return self.advance_with_variance(batch)[0]
+    def advance(self, batch: Batch, frames: int | None = None) -> Tensor:
+        """The next frames [B, T_out, C, *S] in physical units; solid cells hold 0.
+
+        Args:
+            batch: with signals at as many frames as are asked for.
+            frames: how many, of a recurrent network; None means those of one call.
+        """
+        return self._frames(self._call(batch, frames), batch)
 
     def advance_with_variance(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         """The next frames and the variance of their errors, None without the loss "nll".
@@ -138,12 +143,12 @@ class StepModel(nn.Module):
             variance = variance * unit.square()
         return frames, self._hold(variance, batch)
 
-    def _call(self, batch: Batch) -> Tensor:
+    def _call(self, batch: Batch, frames: int | None = None) -> Tensor:
         """The network's normalised output [B, T_out, C, *S] for a batch in physical units; 2 T_out with a variance."""
         signals = batch["signals"]
         if self.loss == "nll":
-            frames = signals.shape[1] - batch["x"].shape[1]
-            signals = torch.cat([signals, signals[:, -1:].expand(-1, frames, -1)], dim=1)
+            count = signals.shape[1] - batch["x"].shape[1]
+            signals = torch.cat([signals, signals[:, -1:].expand(-1, count, -1)], dim=1)
         encoded = self._hold(self.normaliser.encode(batch["x"], batch["scale"]), batch)
         inputs = self.normaliser.inputs(batch["inputs"])
         coordinates = batch["coordinates"]
@@ -155,6 +160,7 @@ class StepModel(nn.Module):
             coordinates=coordinates.expand(encoded.shape[0], *coordinates.shape),
             dt=self.normaliser.time(batch["dt"], batch["time_scale"]),
             inputs=torch.where(batch["mask"] > 0, inputs, 0) if self.masked else inputs,
+            **({} if frames is None else {"frames": frames}),
         )
 
     def _frames(self, output: Tensor, batch: Batch) -> Tensor:

@@ -21,7 +21,7 @@ from sciflow.training.adaptation import adapt, take_shapes
 from sciflow.training.batches import read_batch
 from sciflow.training.checkpoint import TrainingState, load_model, save_model
 from sciflow.training.config import Training
-from sciflow.training.costs import reset_peak, training_cost
+from sciflow.training.costs import flops_per_frame, reset_peak, training_cost
 from sciflow.training.devices import choose_device, cpu_threads
 from sciflow.training.layout import Layout
 from sciflow.training.loggers import Logger, listeners
@@ -29,6 +29,7 @@ from sciflow.training.options import require_suited, split_options
 from sciflow.training.origin import Origin
 from sciflow.training.progress import OnStep, progress_bar
 from sciflow.training.rollout import rollout_with_variance
+from sciflow.training.speeds import set_speeds
 from sciflow.training.step import StepModel, call_of
 
 
@@ -122,6 +123,7 @@ class Surrogate(Method):
             normaliser = Normaliser.fit(train, step=step, frames_in=frames_in, constants=constants)
             model = self._new_model(layout, normaliser)
             adapt(model, windows, training)
+            set_speeds(model, train, step)
             loop = Loop(model, windows, checks, training, device)
             if state is not None:
                 loop.resume(state)
@@ -166,6 +168,47 @@ class Surrogate(Method):
         self._warn_if_not_finite(values)
         mean = forecast_fields(values, query, layout.fields)
         return Forecast(mean, None if variance is None else forecast_fields(variance.numpy(), query, layout.fields))
+
+    def with_options(self, **options: Any) -> Self:
+        """The same weights with other options of the network, such as how it computes; this surrogate stays as it is.
+
+        A surrogate that is not fitted gives another one that is not.
+
+        Args:
+            options: of the network, by name.
+
+        Raises:
+            InputError: an option is unknown, has the wrong type or range, or belongs to the training; or the weights do
+                not fit a network with these options.
+        """
+        for name in options:
+            if name in Training.model_fields:
+                raise InputError(
+                    f"The option '{name}' of the surrogate '{self.name}' belongs to its training; fit a new one."
+                )
+        other = type(self)(self.name, training=self.training, **{**self.options, **options})
+        if self._model is None or self._layout is None:
+            return other
+        with torch.random.fork_rng(devices=[]):  # the new weights are drawn before they are replaced
+            model = other._new_model(self._layout, Normaliser.from_config(self._model.normaliser.config()))
+        tensors = self._model.state_dict()
+        try:
+            if hasattr(model.network, "adapt"):
+                take_shapes(model, tensors)
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
+            changed = ", ".join(f"{name}={value!r}" for name, value in options.items())
+            raise InputError(
+                f"The weights of the surrogate '{self.name}' do not fit a network with {changed}; fit a new one."
+            ) from error
+        other._model, other._layout, other._cost = model.eval(), self._layout, dict(self._cost)
+        other._cost.pop("flops", None)
+        if self._origin is not None:  # validated with the options of this one
+            from sciflow.training.export import example_batch
+
+            other._origin = self._origin.model_copy(update={"valid_error": None})
+            other._cost["flops"] = flops_per_frame(model, example_batch(self._layout, self.training, self._origin))
+        return other
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.json`` and ``weights.safetensors``; :meth:`load` needs nothing else.

@@ -88,7 +88,7 @@ def test_recipes_of_the_repository_are_valid(name: str) -> None:
     from sciflow.problems import get
 
     recipe = Recipe.load(name)
-    cases = get(recipe.problem).sample(recipe.cases, recipe.seed, recipe.subset)
+    cases = recipe_cases(recipe, get(recipe.problem))
     assert len(cases) == (recipe.cases or len(cases)) and len(cases) > 1
 
 

@@ -15,6 +15,7 @@ from sciflow.baselines.mean import MeanField
 from sciflow.core import InputError
 from sciflow.data import Dataset, from_arrays, open_dataset, splits
 from sciflow.evaluation import Results, load_suite, run
+from sciflow.evaluation.by_map import by_maps
 from sciflow.evaluation.by_table import by_markdown, by_table, pairs_of
 from sciflow.evaluation.results import COLUMNS
 
@@ -139,6 +140,51 @@ def test_scores_by_a_parameter(waves: Path, tmp_path: Path) -> None:
         run(suite(waves, *entries, by="k"), tmp_path, progress=False)
 
 
+def test_scores_by_two_parameters(tmp_path: Path) -> None:
+    """Pairs of a hidden and a known parameter; the data set has three of the four pairs among its test cases."""
+    rng, x = np.random.default_rng(0), np.arange(8) / 8
+    p, q = np.array([0, 0, 1, 0, 0, 1, 1, 1.0]), np.array([2, 3, 3, 2, 3, 3, 2, 3.0])
+    u = rng.standard_normal((8, 5, 8)).cumsum(axis=1) + x
+    data = from_arrays({"u": u}, times=np.arange(5), parameters={"p": p, "q": q}, units={"p": "m/s"}, periodic=("x",))
+    hidden = data.xarray
+    hidden["q"].attrs["hidden"] = 1
+    stored = from_arrays(hidden, path=tmp_path / "pairs.h5")
+    stored.with_split({"train": [0, 6, 7], "valid": [1], "test": [2, 3, 4, 5]}, "random")
+    given = suite(tmp_path / "pairs.h5", {"method": "persistence"}, {"method": "mean"}, by=["p", "q"], metrics=["rmse"])
+    found = run({**given, "paired": "mean", "task": {"horizons": [{"steps": 4}]}}, tmp_path / "out", progress=False)
+    assert isinstance(found, Results) and found.facts["by"]["name"] == ["p", "q"]
+    assert found.facts["by"]["trained"] == [[0.0, 2.0], [1.0, 2.0], [1.0, 3.0]]
+    table = pd.read_csv(tmp_path / "out" / "by.csv")
+    rows = table[(table["label"] == "rmse") & (table["method"] == "persistence")]
+    assert list(zip(rows["p"], rows["q"], rows["cases"], strict=True)) == [
+        ("all", "all", 4), ("0.0", "2.0", 1), ("0.0", "3.0", 1), ("1.0", "3.0", 2),
+    ]  # fmt: skip
+    own = found.table[(found.table["metric"] == "rmse") & (found.table["field"] == "all")]
+    wide = own.pivot(index="case", columns="method", values="value")
+    assert rows["value"].to_list() == pytest.approx(
+        [wide["persistence"].mean(), *wide["persistence"][[3, 4]], wide["persistence"][[2, 5]].mean()]
+    )
+    assert rows["difference"].iloc[-1] == pytest.approx((wide["persistence"] - wide["mean"])[[2, 5]].mean())
+    text = (tmp_path / "out" / "by.md").read_text()
+    assert "| p | q | persistence | persistence − mean | mean |" in text and "| 1 | 3 | " in text
+    pictures = by_maps(found)
+    assert list(pictures) == [4] and "p" in pictures[4].get_supxlabel()
+    with pytest.raises(InputError, match="no case parameter 'r'"):
+        run(suite(tmp_path / "pairs.h5", {"method": "mean"}, by=["p", "r"]), tmp_path / "no", progress=False)
+    for wrong in (["p"], ["p", "p"], ["p", "q", "p"]):
+        with pytest.raises(InputError, match="list of two different ones"):
+            load_suite(suite(tmp_path / "pairs.h5", {"method": "mean"}, by=wrong))
+
+
+def test_a_network_with_other_options_is_trained_once(waves: Path, tmp_path: Path) -> None:
+    network = {"method": "fno", "config": {"width": 4, "modes": 2, "layers": 1}, "training": {"steps": 2, "threads": 1}}
+    entries = [{**network, "label": "plain"}, {**network, "label": "fft", "predict": {"transform": "fft"}}]
+    found = run(suite(waves, *entries, metrics=["rmse"]), tmp_path, progress=False)
+    assert isinstance(found, Results) and not found.failures
+    assert value(found, "plain", "rmse") == pytest.approx(value(found, "fft", "rmse"), rel=1e-4)
+    assert "shared" in next((tmp_path / "runs").glob("fft*/log.jsonl")).read_text()
+
+
 def test_paired_differences_of_made_numbers() -> None:
     rows = []
     for method, shift in (("a", 0.0), ("b", 0.5)):
@@ -194,6 +240,8 @@ def test_who_is_compared_with_whom(waves: Path) -> None:
         ({"method": "anp", "predict": {"draws": 0}, "conserve": {}}, "draws must be a whole number"),
         ({"method": "anp", "ensemble": 2, "predict": {"dropout": 0.1}}, "dropout must be True or False"),
         ({"method": "mean", "conserve": {"covariance": "full"}, "conformal": True}, "covariance.*'full'"),
+        ({"method": "fno", "predict": {"transfrom": "fft"}}, "no option 'transfrom'.*transform"),
+        ({"method": "fno", "predict": {"steps": 3}}, "'steps'.*belongs to its training"),
         ({"method": "mean", "ensemble": 3}, "draws nothing"),
         ({"method": "mean", "ensemble": 1}, "ensemble"),
         ({"callable": "a:b", "ensemble": 2}, "give it a method"),

@@ -6,9 +6,10 @@ import math
 
 import pytest
 
+from sciflow.evaluation.flows import Flow
 from sciflow.evaluation.measures import metrics
 from sciflow.evaluation.measures.pointwise import MeanSquaredError
-from sciflow.evaluation.selftest import Check, selftest
+from sciflow.evaluation.selftest import Check, _of_flows, selftest
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,11 @@ def test_numbers_of_a_few(checks: list[Check]) -> None:
     assert nmse.reference == pytest.approx(found["forecast", "decaying waves", "persistence_nmse"].reference)
     assert math.isinf(found["map", "square of a field", "gain"].perfect)
     assert found["forecast", "drifting vortices", "correlation_time"].perfect == pytest.approx(1.5)
+
+
+def test_flows_that_are_not_moved_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Flow, "moved", lambda self, values, axes, numbers: values)
+    assert not _of_flows().passed
 
 
 def test_a_metric_that_scores_the_wrong_frames_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,6 +105,37 @@ def marks() -> list[plot.Mark]:  # type: ignore[name-defined]
     ]
 
 
+def test_the_trained_horizon_is_marked() -> None:
+    (panel,) = plot.rollout({"a": [0.1] * 70, "b": [0.2] * 70}, trained=10).axes
+    (mark,) = [line for line in panel.lines if line.get_label() == "trained on 10 steps"]
+    assert list(mark.get_xdata()) == [10, 10] and len(panel.lines) == 3
+
+
+def test_a_map_over_two_parameters() -> None:
+    pairs = [(a, b) for a in (-1.0, 0.0, 1.0, 2.0) for b in (-0.5, 0.5)]
+    scores = {"fno": {pair: 10.0**index for index, pair in enumerate(pairs)}, "other": dict.fromkeys(pairs[1:], 3.0)}
+    scores["other"][pairs[2]] = np.inf
+    trained = [(0, -0.5), (1, -0.5), (1, 0.5), (7, 7)]
+    made = plot.error_map(scores, ("vx", "vy"), units=("m/s", ""), trained=trained, metric="relative L2", title="10")
+    first, second, colours = made.axes
+    assert (first.get_title(), second.get_title()) == ("fno", "other") and colours.get_ylabel() == "relative L2"
+    assert (made.get_supxlabel(), made.get_supylabel()) == ("vx [m/s]", "vy")
+    values = [panel.images[0].get_array() for panel in (first, second)]
+    assert values[0].shape == (2, 4) and values[0][1, 2] == 10.0 ** pairs.index((1.0, 0.5))  # y upwards, x to the right
+    assert values[1].mask.sum() == 2 and values[1].mask[0, 0] and values[1].mask[0, 1]
+    assert [text.get_text() for text in first.get_xticklabels()] == ["-1", "0", "1", "2"]
+    edges = {(*line.get_xdata(), *line.get_ydata()) for line in first.lines}
+    assert edges == {  # an L of three cells: left, below and right of it, and its steps
+        (0.5, 0.5, -0.5, 0.5), (0.5, 1.5, -0.5, -0.5), (1.5, 2.5, -0.5, -0.5), (2.5, 2.5, -0.5, 0.5),
+        (2.5, 2.5, 0.5, 1.5), (1.5, 2.5, 1.5, 1.5), (1.5, 1.5, 0.5, 1.5), (0.5, 1.5, 0.5, 0.5),
+    }  # fmt: skip
+    assert plot.png(made).startswith(b"\x89PNG")
+    assert plot.png(plot.error_map({"none": {(0.0, 0.0): np.nan}}, ("a", "b")))
+    for nothing in ({}, {"fno": {}}):
+        with pytest.raises(InputError, match="no scores"):
+            plot.error_map(nothing, ("a", "b"))
+
+
 def test_accuracy_against_cost() -> None:
     made = plot.accuracy_cost(marks(), title="one solve: 10 steps")
     axes = made.axes[0]

@@ -145,6 +145,51 @@ def test_cost_counts_what_was_spent(fitted: Surrogate) -> None:
     assert all(isinstance(value, float) for value in cost.values())
 
 
+def test_other_options_with_the_same_weights(fitted: Surrogate, test: Dataset, tmp_path: Path) -> None:
+    """Fourier transforms by "fft" instead of "matmul": the same function of the same weights, at other costs."""
+    asked = query(test, [0], 1, 3)
+    before, state = fitted.predict(asked).mean["u"].values, torch.get_rng_state()
+    fast, slow = (fitted.with_options(transform=how) for how in ("fft", "matmul"))
+    assert torch.equal(torch.get_rng_state(), state)
+    for other in (fast, slow):
+        np.testing.assert_allclose(other.predict(asked).mean["u"].values, before, atol=1e-5)
+    assert fast.options["transform"] == "fft" and "transform" not in fitted.options
+    assert fast.cost()["flops"] < slow.cost()["flops"]  # fast transforms are not counted
+    plain = fitted.with_options()
+    assert plain.cost() == fitted.cost() and plain.training == fitted.training
+    fast.save(tmp_path / "fast")
+    loaded = Surrogate.load(tmp_path / "fast")
+    assert loaded.options == fast.options and loaded.cost() == fast.cost()
+    np.testing.assert_array_equal(loaded.predict(asked).mean["u"].values, fast.predict(asked).mean["u"].values)
+    with torch.no_grad():  # nothing is shared
+        next(fast.network.parameters()).add_(1)
+    np.testing.assert_array_equal(fitted.predict(asked).mean["u"].values, before)
+
+
+def test_options_that_do_not_fit_are_refused(fitted: Surrogate, test: Dataset) -> None:
+    for options, message in (
+        ({"modes": 3}, r"weights of the surrogate 'fno' do not fit a network with modes=3; fit a new one"),
+        ({"width": 16, "coordinates": False}, "do not fit a network with width=16, coordinates=False"),
+        ({"steps": 3}, "'steps' of the surrogate 'fno' belongs to its training"),
+        ({"transfrom": "fft"}, "no option 'transfrom'. Did you mean 'transform'"),
+        ({"transform": "slow"}, "transform"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            fitted.with_options(**options)
+        assert "\n" not in str(caught.value)
+    unfitted = Surrogate("fno", **NETWORK).with_options(width=8)
+    assert unfitted.options["width"] == 8
+    with pytest.raises(InputError, match="not fitted"):
+        unfitted.predict(test)
+
+
+def test_a_learnt_basis_comes_along(train: Dataset, test: Dataset) -> None:
+    basis = Surrogate("pod-deeponet", steps=3, threads=1, batch_size=4).fit(train)
+    same = basis.with_options(**basis.options)
+    asked = query(test, [0], 1, 2)
+    np.testing.assert_array_equal(same.predict(asked).mean["u"].values, basis.predict(asked).mean["u"].values)
+
+
 def test_what_is_not_fitted_says_so(tmp_path: Path, test: Dataset) -> None:
     surrogate = Surrogate("fno")
     assert surrogate.cost() == {}

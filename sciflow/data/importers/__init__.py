@@ -25,6 +25,11 @@ importers.add(
     summary="the release of CFDBench: PROBLEM/SUBSET/caseNNNN/{u.npy, v.npy, case.json}",
 )
 importers.add(
+    "mnist",
+    "sciflow.data.importers.mnist:import_mnist",
+    summary="a folder with the four IDX files of MNIST, as sequences of moving or rotating digits",
+)
+importers.add(
     "pdebench",
     "sciflow.data.importers.pdebench:import_pdebench",
     summary="an HDF5 file of PDEBench, in any of its three layouts",

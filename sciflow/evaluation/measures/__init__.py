@@ -7,6 +7,7 @@ from sciflow.evaluation.measures.base import Frames, Metric
 from sciflow.evaluation.measures.cfdbench import CfdBenchMae, CfdBenchMse, CfdBenchNmse, ScoredFrames
 from sciflow.evaluation.measures.compatible import ApeBenchError, PdeBenchError, WellError
 from sciflow.evaluation.measures.conserved import ConservationBias, ConservationError, ConservationRelative
+from sciflow.evaluation.measures.equivariance import EquivarianceError
 from sciflow.evaluation.measures.flow import EnergyError, EnstrophyError
 from sciflow.evaluation.measures.forces import DragError, LiftError
 from sciflow.evaluation.measures.gradients import GradientError, SobolevError
@@ -68,6 +69,7 @@ for _metric in (
     EnergyError,
     EnstrophyError,
     EquationError,
+    EquivarianceError,
     RankedProbability,
     Coverage,
     LogLikelihood,

@@ -30,7 +30,8 @@ class Frames:
     Shapes: prediction and truth [B, T, C, *S]; start [B, C, *S], the last frame of the context (what persistence
     holds), or [B, T, C, *S], the training mean, where a task has no start frames; weights [*S] or [B, *S], fluid
     volume of each cell, 0 in the solid and where values are known; known, of the same shapes, the cells that hold
-    boundary data; variance as the prediction, where the method gives one; inputs [B, *S] by name.
+    boundary data; variance as the prediction, where the method gives one; inputs [B, *S] by name; flows [B, T, C, 2] by
+    name, see `sciflow.evaluation.equivariance.flow_sums`.
     """
 
     prediction: np.ndarray
@@ -51,6 +52,7 @@ class Frames:
     inputs: dict[str, np.ndarray] = field(default_factory=dict)
     grid: str = "nodes"  # or "cells": values at the centres of cells
     known: np.ndarray | None = None
+    flows: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.prediction.shape != self.truth.shape:

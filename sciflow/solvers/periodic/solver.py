@@ -16,6 +16,7 @@ from sciflow.solvers.assemble import assemble
 from sciflow.solvers.base import Grid, ReferenceSolver, check_times, jax_device, shared_bounds
 from sciflow.solvers.initial import initial_fields
 from sciflow.solvers.periodic import etdrk
+from sciflow.solvers.periodic.comoving import Comoving
 from sciflow.solvers.periodic.system import System, Values
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class Periodic(ReferenceSolver):
             wherever it is tried along the trajectory.
         tolerance: see `dt`; the error of a frame is about 1/15 of it.
         oversample: solve on a grid that is this many times finer and store every `oversample`-th node.
+        spin_up: time that passes between the initial condition and the first frame, such as that to reach an attractor;
+            fields that are given to `run` are the first frame all the same.
+        comoving: solve in the frame that moves with the `galilean` velocities and move the frames back, so that cases
+            which differ by a boost alone differ by that shift to rounding errors; see `Comoving`.
 
     Notes:
         A case whose spectrum does not decay (more than 1e-2 of the amplitude in the upper third) is reported and
@@ -65,6 +70,8 @@ class Periodic(ReferenceSolver):
         dt: float | None = None,
         tolerance: float = 1e-6,
         oversample: int = 1,
+        spin_up: float = 0.0,
+        comoving: bool = False,
         precision: str = "float64",
         device: str | None = None,
     ) -> None:
@@ -74,6 +81,10 @@ class Periodic(ReferenceSolver):
         if oversample < 1 or tolerance <= 0:
             raise InputError("oversample must be a whole number of at least 1 and tolerance positive.")
         self.dt, self.tolerance, self.oversample = dt, tolerance, int(oversample)
+        if not 0 <= spin_up < np.inf:
+            raise InputError(f"spin_up is {spin_up}; give the time before the first frame, 0 or more.")
+        self.spin_up = float(spin_up)
+        self._comoving = Comoving(problem) if comoving else None
         self._systems: dict[Any, System] = {}
 
     @classmethod
@@ -99,9 +110,16 @@ class Periodic(ReferenceSolver):
             raise InputError("The periodic solver gives evenly spaced frames; make the times evenly spaced.")
         fine = 1 if initial is not None else self.oversample
         grid = self._nodes(cases, fine)
-        start = initial_fields(self.problem, cases, grid, float(times[0]), initial)
+        before = 0.0 if initial is not None else self.spin_up
+        start = initial_fields(self.problem, cases, grid, float(times[0]) - before, initial)
+        values = {name: np.array([case.values[name] for case in cases]) for name in self.problem.values()}
+        speeds: dict[str, np.ndarray] = {}
+        if self._comoving is not None:
+            speeds, values, start = self._comoving.at_rest(values, start)
         with jax.enable_x64(self.precision == "float64"), jax.default_device(jax_device(self.device)):
-            frames, tails, steps = self._solve(cases, grid, times, start)
+            frames, tails, steps = self._solve(cases, grid, times, start, values, before)
+        if self._comoving is not None:
+            frames = self._comoving.moved(frames, speeds, times, grid)
         pick: tuple[Any, ...] = (..., *(slice(None, None, fine) for _ in grid.axes))
         arrays = {name: array[pick] for name, array in frames.items()}
         data = assemble(self.problem, cases, times, self.grid(cases), arrays)
@@ -117,13 +135,23 @@ class Periodic(ReferenceSolver):
         return data
 
     def _solve(
-        self, cases: Sequence[Case], grid: Grid, times: np.ndarray, start: dict[str, np.ndarray]
+        self,
+        cases: Sequence[Case],
+        grid: Grid,
+        times: np.ndarray,
+        start: dict[str, np.ndarray],
+        numbers: dict[str, np.ndarray],
+        before: float,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, int]:
-        """Fields by name [case, time, ...], largest spectral tail by case, steps per frame."""
+        """Fields by name [case, time, ...], largest spectral tail by case, steps per frame; `before` is spin-up."""
         system = self._system(cases, grid)
-        values = {name: jnp.asarray([case.values[name] for case in cases]) for name in self.problem.values()}
+        values = {name: jnp.asarray(array) for name, array in numbers.items()}
         state = system.modes.forward(jnp.stack([jnp.asarray(start[name]) for name in system.fields], axis=1))
-        state = _start(system, state, values, jnp.asarray(times[0]))
+        state = _start(system, state, values, jnp.asarray(times[0] - before))
+        if before:
+            spacing = float(times[1] - times[0]) if len(times) > 1 else before
+            early = np.linspace(times[0] - before, times[0], max(2, round(np.ceil(before / spacing)) + 1))
+            state = self._march(system, state, values, early)[0][:, -1]
         spectra, steps = self._march(system, state, values, times)
         finite = np.isfinite(np.asarray(jnp.sum(jnp.abs(spectra), axis=tuple(range(2, spectra.ndim)))))
         if not finite.all():

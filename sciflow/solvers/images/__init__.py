@@ -1,0 +1,1 @@
+"""Images in motion: digits that move across a periodic canvas or turn about its centre."""
