@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sciflow.recurrent.moves import Moves, at_rest, gathered, plan, select
+from sciflow.recurrent.moves import Moves, at_rest, plan, select
 
 Activation = Literal["relu", "tanh", "gelu"]
 _FUNCTIONS = {"relu": torch.relu, "tanh": torch.tanh, "gelu": functional.gelu}
@@ -139,18 +139,24 @@ class _Step(torch.autograd.Function):
         moves, batch, points = ctx.moves, len(rows), math.prod(ctx.moves.shape)
         inner = _before(gradients[0].contiguous(), result, ctx.activation)
         lifted = inner.view(batch, -1, points, len(weight)).sum(1) if ctx.shared else inner
-        padded = rows.index_select(1, moves.source).view(-1, math.prod(moves.padded), rows.shape[-1])
-        image, kernel = _as_image(padded, moves.padded), _as_kernel(weight)
-        outer = _as_image(inner.view(len(padded), points, len(weight)), moves.shape)
-        none = [0] * (image.ndim - 2)
-        one = [1] * (image.ndim - 2)
-        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[2], False]
-        below, kernels, _ = torch.ops.aten.convolution_backward(
-            outer, image, kernel, None, one, none, one, False, none, 1, wanted
-        )
-        if below is not None:
-            below = gathered(below.movedim(1, -1).reshape(batch, -1, rows.shape[-1]), moves)
-        return below, lifted, None if kernels is None else kernels.view_as(weight), None, None
+        below = kernels = None
+        if ctx.needs_input_grad[0]:  # the adjoint of a periodic convolution is one with the kernel turned round
+            padded = inner.index_select(1, moves.back).view(-1, math.prod(moves.padded), len(weight))
+            below = convolve(padded, weight.transpose(0, 1).flip(list(range(2, weight.ndim))), moves.padded).view_as(rows)
+        if ctx.needs_input_grad[2]:
+            padded = rows.index_select(1, moves.source).view(-1, math.prod(moves.padded), rows.shape[-1])
+            kernels = _kernel_gradient(padded, inner.view(len(padded), points, len(weight)), weight, moves)
+        return below, lifted, kernels, None, None
+
+
+def _kernel_gradient(padded: Tensor, gradient: Tensor, weight: Tensor, moves: Moves) -> Tensor:
+    """The gradient of a kernel from that of what it gave."""
+    image, outer, kernel = _as_image(padded, moves.padded), _as_image(gradient, moves.shape), _as_kernel(weight)
+    none, one = [0] * (image.ndim - 2), [1] * (image.ndim - 2)
+    result: Tensor = torch.ops.aten.convolution_backward(
+        outer, image, kernel, None, one, none, one, False, none, 1, [False, True, False]
+    )[1]
+    return result.view_as(weight)
 
 
 def _before(gradient: Tensor, result: Tensor, activation: str) -> Tensor:

@@ -27,6 +27,7 @@ class Moves:
         shape: points along each axis.
         padded: points along each axis with the halo.
         source: [V M] the row that each of the M points with halo of each slice comes from.
+        back: [V M] the same for the opposite velocities.
         home: [V N] where each row goes in the interior of the padded slices, the inverse of `source` there.
         halo: padded rows outside of the interior.
         origin: the rows that those come from.
@@ -35,6 +36,7 @@ class Moves:
     shape: tuple[int, ...]
     padded: tuple[int, ...]
     source: Tensor
+    back: Tensor
     home: Tensor
     halo: Tensor
     origin: Tensor
@@ -55,16 +57,20 @@ def plan(velocities: Velocities, shape: tuple[int, ...], halo: tuple[int, ...], 
     interior = _numbers(padded, [torch.arange(width, width + n) for width, n in zip(halo, shape, strict=True)])
     outside = torch.ones(spread, dtype=torch.bool)
     outside[interior.flatten()] = False
-    source, home = [], []
+    source, back, home = [], [], []
     for number, vector in enumerate(velocities.vectors):
         whole = [round(part) for part in vector]
-        axes = [(torch.arange(-width, n + width) - part) % n for width, n, part in zip(halo, shape, whole, strict=True)]
-        source.append(number * points + _numbers(shape, axes).flatten())
-        back = torch.roll(interior, [-part for part in whole], list(range(len(shape))))
-        home.append(number * spread + back.flatten())
+        for sign, rows in ((1, source), (-1, back)):
+            axes = [
+                (torch.arange(-width, n + width) - sign * part) % n
+                for width, n, part in zip(halo, shape, whole, strict=True)
+            ]
+            rows.append(number * points + _numbers(shape, axes).flatten())
+        returned = torch.roll(interior, [-part for part in whole], list(range(len(shape))))
+        home.append(number * spread + returned.flatten())
     around = torch.cat([number * spread + outside.nonzero()[:, 0] for number in range(len(velocities))])
     every = torch.cat(source)
-    tensors = (every, torch.cat(home), around, every[around])
+    tensors = (every, torch.cat(back), torch.cat(home), around, every[around])
     return Moves(tuple(shape), padded, *(tensor.to(device) for tensor in tensors))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 from sciflow.recurrent.convolution import Activation, PeriodicConv, activated
+from sciflow.recurrent.moves import Moves, gathered
 
 
 @final
@@ -59,6 +60,42 @@ class Largest(Pooling):
 
     def forward(self, slices: Tensor) -> Tensor:
         return slices.amax(1)
+
+
+def moved_maximum(rows: Tensor, moves: Moves) -> Tensor:
+    """The largest value over slices [B, V N, C] after they have moved, [B, N, C].
+
+    For the gradient only the slices before the move are kept, which the next step of the memory keeps anyway.
+
+    Args:
+        rows: of the slices.
+        moves: without a halo.
+    """
+    if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        return _moved(rows, moves).amax(1)
+    result: Tensor = _MovedMaximum.apply(rows, moves)
+    return result
+
+
+def _moved(rows: Tensor, moves: Moves) -> Tensor:
+    return rows.index_select(1, moves.source).unflatten(1, (-1, math.prod(moves.shape)))
+
+
+@final
+class _MovedMaximum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, moves: Moves) -> Tensor:
+        result = _moved(rows, moves).amax(1)
+        ctx.save_for_backward(rows, result)
+        ctx.moves = moves
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        rows, result = ctx.saved_tensors
+        shares = _moved(rows, ctx.moves).eq_(result[:, None])  # slices that are equally large share the gradient
+        shares *= (gradients[0] / shares.sum(1))[:, None]
+        return gathered(shares.flatten(1, 2), ctx.moves), None
 
 
 @final

@@ -17,7 +17,7 @@ from sciflow.recurrent.cells import Cell, GatedCell, Lift, PlainCell
 from sciflow.recurrent.convolution import Activation
 from sciflow.recurrent.model import SequenceModel, as_frame, as_rows, require_odd
 from sciflow.recurrent.movers import Mover
-from sciflow.recurrent.readout import Decoder, Evidence, Largest, Mean
+from sciflow.recurrent.readout import Decoder, Evidence, Largest, Mean, moved_maximum
 from sciflow.recurrent.velocities import Velocities
 
 Pool = Literal["max", "mean", "evidence"]
@@ -147,6 +147,10 @@ class SlicedRNN(SequenceModel[Memory], ABC):
     def pooled(self, state: Memory) -> Tensor:
         """The moved memory pooled over velocities, [B, N, C]."""
         assert not isinstance(self.pool, Evidence) and state.rows is not None
+        if isinstance(self.pool, Largest):
+            moves = self.cell.mover.exact_moves(state.shape, (0,) * len(state.shape), state.rows.device)
+            if moves is not None:
+                return moved_maximum(state.rows, moves)
         moved = self.cell.mover.move(state.rows, state.shape)
         pooled: Tensor = self.pool(moved.unflatten(1, (len(self.velocities), -1)))
         return pooled
