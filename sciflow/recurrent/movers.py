@@ -8,6 +8,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sciflow.recurrent.moves import Moves, at_rest, fractional, plan, select
 from sciflow.recurrent.velocities import Velocities
@@ -92,8 +93,7 @@ class LearnedMover(Mover):
     def move(self, rows: Tensor, shape: tuple[int, ...]) -> Tensor:
         slices, batch, channels = len(self.velocities), rows.shape[0], rows.shape[-1]
         padded, moves = around(rows, slices, shape, self.reach)
-        image = padded.view(batch, slices, *moves.padded, channels)
-        for axis, width in enumerate(self.reach, start=2):
-            image = image.unfold(axis, 2 * width + 1, 1)
-        taps = image.flatten(3 + len(shape)) if len(shape) else image
-        return torch.einsum("bv...ct,vt->bv...c", taps, self.kernels.flatten(1)).reshape(batch, -1, channels)
+        image = padded.view(batch, slices, *moves.padded, channels).movedim(-1, 1).flatten(0, 1)
+        convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[len(shape) - 1]
+        moved = convolve(image, self.kernels[:, None], groups=slices)
+        return moved.unflatten(0, (batch, channels)).movedim(1, -1).reshape(batch, -1, channels)
