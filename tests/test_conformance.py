@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sciflow.operators import networks
-from sciflow.operators.sizes import Sizes
+from sciflow.operators.sizes import Flow, Sizes, Traits
 from sciflow.problems import names
 from sciflow.testing import check_model, check_problem
 
@@ -59,13 +59,25 @@ def test_problem_with_its_solution(name: str) -> None:
         Sizes(fields=1, dims=2, frames_in=0, inputs=1),
         Sizes(fields=1, dims=1, parameters=2, frames_in=0),
         Sizes(fields=2, dims=2, parameters=2, signals=1, frames_in=0, mask=True, grid=(12, 16)),
+        Sizes(
+            fields=2,
+            dims=1,
+            parameters=1,
+            signals=1,
+            frames_in=2,
+            frames_out=2,
+            periodic=(True,),
+            flows=(Flow("translation", (0,), (0,)),),
+        ),
     ],
-    ids=["1-D", "2-D walls", "2-D periodic", "3-D", "map", "parametric", "2-D parametric"],
+    ids=["1-D", "2-D walls", "2-D periodic", "3-D", "map", "parametric", "2-D parametric", "1-D flow"],
 )
 @pytest.mark.parametrize("name", networks.names())
 def test_network(name: str, sizes: Sizes) -> None:
     if name == "neuralop-fno":
         pytest.importorskip("neuralop", reason="neuraloperator comes with the extra 'peers'")
+    if sizes.flows and not getattr(networks.get(name), "traits", Traits()).recurrent:
+        pytest.skip("flows are for recurrent networks")
     requires = networks.get(name).requires
     if requires.objection(sizes):
         pytest.skip(requires.objection(sizes))

@@ -116,6 +116,7 @@ class Requires:
         regular_grid: whether points must be equally spaced along each axis.
         fixed_grid: whether it is made for one grid, whose points the sizes must name.
         context: whether it needs context frames (True), or is made for none (False); None means that it takes both.
+        sequences: whether it needs more frames than one in and one out, since its memory is not used before.
         inputs: whether it can see input fields.
         mask: whether it can have solid cells.
         flow: the kind of flow that the problem must declare, see `Flow`; None where the network needs none.
@@ -126,6 +127,7 @@ class Requires:
     regular_grid: bool = True
     fixed_grid: bool = False
     context: bool | None = None
+    sequences: bool = False
     inputs: bool = True
     mask: bool = True
     flow: Literal["translation", "rotation"] | None = None
@@ -138,6 +140,8 @@ class Requires:
             return "needs periodic axes, the problem has walls or open sides"
         if self.context is not None and self.context != bool(sizes.frames_in):
             return "forecasts and needs context frames" if self.context else "does not forecast and needs frames_in = 0"
+        if self.sequences and sizes.frames < 3:
+            return "remembers frames and needs more than one in and one out (frames_in, frames_out)"
         if sizes.inputs and not self.inputs:
             return "does not see input fields, the problem has some"
         if sizes.mask and not self.mask:

@@ -41,7 +41,7 @@ class ConvLSTM(SequenceModel[State]):
     """
 
     name: ClassVar[str] = "conv-lstm"
-    requires: ClassVar[Requires] = Requires(periodic_only=True, context=True, inputs=False, mask=False)
+    requires: ClassVar[Requires] = Requires(periodic_only=True, context=True, sequences=True, inputs=False, mask=False)
 
     def __init__(
         self, sizes: Sizes, *, width: int = 16, kernel: int = 3, layers: int = 1, residual: bool = False

@@ -76,7 +76,7 @@ class FERNN(SlicedRNN):
 
     name: ClassVar[str] = "fernn"
     requires: ClassVar[Requires] = Requires(
-        periodic_only=True, context=True, inputs=False, mask=False, flow="translation"
+        periodic_only=True, context=True, sequences=True, inputs=False, mask=False, flow="translation"
     )
 
     def __init__(
@@ -133,7 +133,7 @@ class GRNN(SlicedRNN):
     """
 
     name: ClassVar[str] = "g-rnn"
-    requires: ClassVar[Requires] = Requires(periodic_only=True, context=True, inputs=False, mask=False)
+    requires: ClassVar[Requires] = Requires(periodic_only=True, context=True, sequences=True, inputs=False, mask=False)
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class GRNNPlus(SlicedRNN):
     """
 
     name: ClassVar[str] = "g-rnn-plus"
-    requires: ClassVar[Requires] = Requires(periodic_only=True, context=True, inputs=False, mask=False)
+    requires: ClassVar[Requires] = Requires(periodic_only=True, context=True, sequences=True, inputs=False, mask=False)
 
     def __init__(
         self,
@@ -224,12 +224,18 @@ def choose_velocities(sizes: Sizes, wanted: VelocityOption, spacing: float) -> V
         if not sizes.grid:
             raise InputError("A closed velocity set depends on the grid, which the sizes do not name; give grid.")
         return Velocities.ring(axes, sizes.grid, spacing)
+    if isinstance(wanted, bool) or (isinstance(wanted, int) and wanted < 0) or isinstance(wanted, float | str):
+        raise InputError(f"velocities must be a whole number of at least 0, 'closed' or a list, not {wanted!r}.")
     if isinstance(wanted, int):
-        if isinstance(wanted, bool) or wanted < 0:
-            raise InputError(f"velocities must be a whole number of at least 0, 'closed' or a list, not {wanted!r}.")
         chosen = Velocities.box(wanted, axes, sizes.dims, spacing)
     else:
-        chosen = Velocities(tuple(tuple(vector) for vector in wanted))
+        try:
+            vectors = tuple(tuple(float(part) for part in vector) for vector in wanted)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"velocities must be a list of vectors such as [[0, 0], [0, 1]], not {wanted!r}."
+            ) from None
+        chosen = Velocities(vectors)
         if chosen.dims != sizes.dims:
             raise InputError(f"Each velocity needs {sizes.dims} components ((z,) y, x), not {chosen.dims}.")
         names = "zyx"[-sizes.dims :]

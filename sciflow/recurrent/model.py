@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sciflow.core.errors import InputError
+from sciflow.core.errors import InputError, near
 from sciflow.operators.inputs import check_inputs
 from sciflow.operators.sizes import Sizes, Traits
 
@@ -117,3 +117,9 @@ def require_odd(name: str, value: Any) -> None:
     """Raise unless ``value`` is an odd whole number of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value % 2 == 0:
         raise InputError(f"{name} must be an odd whole number, so that it has a middle, not {value!r}.")
+
+
+def require_choice(name: str, value: Any, kind: Any) -> None:
+    """Raise unless ``value`` is one of a Literal."""
+    if value not in get_args(kind):
+        raise InputError(f"{name} cannot be {value!r}.{near(str(value), get_args(kind))}")

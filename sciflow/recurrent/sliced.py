@@ -15,7 +15,7 @@ from sciflow.operators.sizes import Sizes, require_whole
 from sciflow.recurrent.boost import Boost, BoostName
 from sciflow.recurrent.cells import Cell, GatedCell, Lift, PlainCell
 from sciflow.recurrent.convolution import Activation
-from sciflow.recurrent.model import SequenceModel, as_frame, as_rows, require_odd
+from sciflow.recurrent.model import SequenceModel, as_frame, as_rows, require_choice, require_odd
 from sciflow.recurrent.movers import Mover
 from sciflow.recurrent.readout import Decoder, Evidence, Largest, Mean, moved_maximum
 from sciflow.recurrent.velocities import Velocities
@@ -79,6 +79,9 @@ class SlicedRNN(SequenceModel[Memory], ABC):
         for name, value, least in (("width", width, 1), ("layers", layers, 0), ("mixing", mixing, 0)):
             require_whole(name, value, least)
         require_odd("kernel", kernel)
+        choices = (("cell", cell, CellName), ("activation", activation, Activation), ("pool", pool, Pool))
+        for name, chosen, kind in (*choices, ("boost", boost, BoostName)):
+            require_choice(name, chosen, kind)
         if not 0 <= identity <= 1:
             raise InputError(f"identity is a share between 0 and 1, not {identity!r}.")
         if mixing and cell != "plain":

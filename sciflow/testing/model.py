@@ -42,14 +42,15 @@ def run_model_checks(
 ) -> list[Check]:
     """The results of all checks of a network.
 
-    - output: shape [B, T_out, C, *S], finite, the same for the same input;
+    - output: shape [B, T_out, C, *S], finite, the same for the same input; a recurrent network gives as many frames as
+      it is asked for, of which the first are the same;
     - inputs: every context frame and field, input field, parameter, signal, the mask (where the sizes have one) and dt
       change it, but for those that its traits say it ignores, which do not;
     - gradients: one reaches every parameter;
     - batch: a sample gives the same alone as in a batch, in evaluation and, dropout aside, in training (unless its
       traits name batch statistics);
     - over-fitting: a batch is learned to 5 % of its variance, outside solid cells, in at most 400 steps of Adam (as a
-      change of the last frame, where its traits say that this is added);
+      change of the last frame, where its traits say that this is added, or the option ``residual`` of a recurrent one);
     - state: a second network that loads the state gives the same output.
 
     Args:
@@ -119,8 +120,22 @@ class _Suite:
         ensure(tuple(first.shape) == expected, f"the output has shape {tuple(first.shape)}, expected {expected}")
         ensure(bool(first.isfinite().all()), "the output holds NaN or infinity")
         ensure(bool(torch.equal(first, second)), "the same input gives different outputs in evaluation")
+        if self._traits(network).recurrent:
+            self._longer(network, batch, first)
         count = sum(parameter.numel() for parameter in network.parameters())
         return f"{list(expected)}, {count:,} parameters"
+
+    def _longer(self, network: nn.Module, batch: dict[str, Tensor], first: Tensor) -> None:
+        """Ask a recurrent network for two frames more."""
+        import torch
+
+        signals = torch.cat([batch["signals"], batch["signals"][:, -1:].expand(-1, 2, -1)], 1)
+        frames = first.shape[1] + 2
+        with torch.no_grad():
+            more = network(**{**batch, "signals": signals}, frames=frames)
+        ensure(more.shape[1] == frames, f"asked for {frames} frames, it gives {more.shape[1]}")
+        same = torch.equal(more[:, : first.shape[1]], first)
+        ensure(same, "the first frames differ when more are asked for")
 
     def inputs(self) -> str:
         import torch
@@ -180,7 +195,9 @@ class _Suite:
         best = float("inf")
         for rate in _RATES:
             network = self._new().train()
-            base = batch["x"][:, -1:] if self._traits(network).residual else torch.zeros(())
+            traits = self._traits(network)
+            changes = traits.residual or (traits.recurrent and getattr(network, "residual", False))
+            base = batch["x"][:, -1:] if changes else torch.zeros(())
             optimiser = torch.optim.Adam(network.parameters(), lr=rate)
             for step in range(1, _STEPS // len(_RATES) + 1):
                 error = ((network(**batch) - base - target) * batch["mask"][:, None]).square().mean()

@@ -1,6 +1,6 @@
 """Velocities of half and quarter cells: exact for a linear cell, and how far activations take them from it.
 
-Moves through Fourier modes are a group and commute with convolutions; activations make waves that the grid does not hold.
+Moves through Fourier modes are a group and commute with convolutions; activations make waves beyond the grid.
 The specification measured after 8 steps at (0.5, 0.25) cells on 64 points with random weights: waves up to 3: tanh
 1.3e-3, relu 1.3e-2; up to n/8: tanh 3e-2, relu 5e-2. Here the errors are asserted within a factor of about four of
 these, since they depend on weights, on the shares of waves and on the gain of the memory.

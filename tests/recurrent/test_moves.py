@@ -47,7 +47,9 @@ def test_gathered_is_the_adjoint_of_select(shape, halo):
     gradient = draw(2, moves.source.numel(), 3, seed=2)
     left, right = (select(rows, moves) * gradient).sum(), (rows * gathered(gradient, moves)).sum()
     assert float(left) == pytest.approx(float(right), rel=1e-12)
-    assert torch.autograd.gradcheck(lambda r: select(r, moves), rows[:1, :, :1].clone().requires_grad_())
+    rows.requires_grad_()
+    (select(rows, moves) * gradient).sum().backward()
+    assert torch.equal(rows.grad, gathered(gradient, moves))
 
 
 @pytest.mark.parametrize("shape", [(9,), (12,), (6, 7), (4, 5, 6)], ids=str)

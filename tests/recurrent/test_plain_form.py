@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional
@@ -49,7 +51,7 @@ def gradients(network, output):
 
 
 def close(found, wanted, bound):
-    return float((found - wanted).norm()) <= bound * float(wanted.norm())
+    return bool((found - wanted).norm() <= bound * wanted.norm())
 
 
 @pytest.mark.parametrize("radius", [0, 1])
@@ -112,7 +114,7 @@ def test_gradient_of_a_step(shape, kernel, own, activation):
     generator = torch.Generator().manual_seed(3)
     velocities = Velocities(((0.0,) * len(shape), (1.0,) * len(shape)))
     moves = plan(velocities, shape, (kernel // 2,) * len(shape), torch.device("cpu"))
-    points = moves.source.numel() * 0 + torch.tensor(shape).prod().item()
+    points = math.prod(shape)
 
     def draw(*size):
         return torch.randn(*size, generator=generator, dtype=torch.float64)
@@ -129,7 +131,7 @@ def test_gradient_of_a_step(shape, kernel, own, activation):
 @pytest.mark.parametrize("channels", [1, 2, 5])
 @pytest.mark.parametrize(("shape", "kernel"), [((7,), 5), ((4, 5), 3), ((3, 2, 4), 3)], ids=str)
 def test_periodic_convolution(shape, kernel, channels):
-    """Few channels go through a matrix product, more through torch's convolutions; on axes as short as the kernel too."""
+    """Few channels go through a matrix product, more through torch's convolutions."""
     torch.manual_seed(0)
     layer = PeriodicConv(channels, 3, len(shape), kernel, bias=True).double()
     layer.bias.data.normal_()

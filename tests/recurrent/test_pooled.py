@@ -55,7 +55,7 @@ def test_pooled_memory_on_a_truncated_set(make_sizes, flowing, states):
         x = torch.randn(2, 8, 1, *shape, generator=torch.Generator().manual_seed(seed))
         still, moving = states(network, x)[-1], states(network, flowing(x, (2, -1)))[-1]
         errors.append(difference(network.pooled(moving), moved_rows(network.pooled(still), shape, (16, -8))))
-    assert 0.1 < min(errors) and max(errors) < 0.7
+    assert min(errors) > 0.1 and max(errors) < 0.7
 
 
 OPTIONS = {
@@ -72,14 +72,17 @@ OPTIONS = {
 @pytest.mark.parametrize(("shape", "shift"), CASES, ids=str)
 def test_rollout_of_fifty_frames_on_a_closed_set(shape, shift, kind, make_sizes, flowing, forecast):
     torch.manual_seed(0)
-    network = FERNN(make_sizes(len(shape), grid=shape), velocities="closed", width=3, **OPTIONS[kind])
-    with torch.no_grad():
-        for name, weight in network.named_parameters():
-            if name.startswith("decoder.last") and "residual" in kind:
-                weight *= 0.1  # changes of the last frame add up over 50 frames
-        x = random(2, 4, 1, *shape)
+    network = FERNN(make_sizes(len(shape), grid=shape), velocities="closed", width=3, identity=1.0, **OPTIONS[kind])
+    with torch.no_grad():  # memory that lasts, and frames so small that fifty of them neither fade nor grow
+        network.decoder.last.weight *= 0.01
+        if kind == "gru":
+            network.cell.keep.fill_(4.0)
+        x = flowing(random(2, 1, 1, *shape).expand(-1, 4, *[-1] * (1 + len(shape))), [1] * len(shape))
         still, moving = forecast(network, x, 50), forecast(network, flowing(x, shift), 50)
-    assert still.isfinite().all() and 1e-3 < still[:, -1].std() < 1e3
+    space = tuple(range(3, still.ndim))
+    still, moving = (frames - frames.mean(space, keepdim=True) for frames in (still, moving))
+    strength = still[:, -1].norm() / still[:, 0].norm()
+    assert 0.1 < strength < 10
     wanted = flowing(still, shift, start=4)
     assert max(map(difference, moving.unbind(1), wanted.unbind(1))) <= 1e-4
 
