@@ -64,7 +64,9 @@ def _plan(velocities: Velocities, shape: tuple[int, ...], halo: tuple[int, ...],
     points, spread = math.prod(shape), math.prod(padded)
     interior = _numbers(padded, [np.arange(width, width + n) for width, n in zip(halo, shape, strict=True)])
     outside = np.setdiff1d(np.arange(spread), interior)
-    source, back, home = [], [], []
+    source: list[NDArray[np.int64]] = []
+    back: list[NDArray[np.int64]] = []
+    home: list[NDArray[np.int64]] = []
     for number, vector in enumerate(velocities.vectors):
         whole = [round(part) for part in vector]
         for sign, rows in ((1, source), (-1, back)):
