@@ -52,6 +52,26 @@ class Sound(nn.Module):
         return hidden
 
 
+class Recurrent(Sound):
+    """Repeats its frame for as long as it is asked to; rightly with a fault of 0."""
+
+    traits = Traits(recurrent=True)
+    fault = 0.0
+
+    def forward(self, x: Tensor, *, signals: Tensor, frames: int | None = None, **others: Tensor) -> Tensor:
+        result = super().forward(x, signals=signals[:, : self.sizes.frames], **others)
+        return result if frames is None else (result + self.fault).expand(-1, frames, *[-1] * (result.ndim - 2))
+
+
+class StopsEarly(Recurrent):
+    def forward(self, x: Tensor, *, frames: int | None = None, **others: Tensor) -> Tensor:
+        return super().forward(x, **others)
+
+
+class ChangesWithLength(Recurrent):
+    fault = 0.1
+
+
 class IgnoresStep(Sound):
     def gather(self, parameters: Tensor, signals: Tensor, dt: Tensor) -> Tensor:
         return super().gather(parameters, signals, torch.ones_like(dt))
@@ -160,7 +180,7 @@ def results(model: type[nn.Module], **config: int) -> dict[str, Check]:
     return {check.name: check for check in run_model_checks(model, SIZES, SHAPE, **config)}
 
 
-@pytest.mark.parametrize("model", [Sound, WithDropout, StartsAtZero])
+@pytest.mark.parametrize("model", [Sound, WithDropout, StartsAtZero, Recurrent])
 def test_sound_networks_pass(model: type[nn.Module]) -> None:
     checks = results(model)
     assert [check for check in checks.values() if not check.passed] == []
@@ -177,6 +197,8 @@ def test_networks_without_context_frames_are_checked_too() -> None:
 @pytest.mark.parametrize(
     ("model", "name", "message"),
     [
+        (StopsEarly, "output", "asked for 3 frames, it gives 1"),
+        (ChangesWithLength, "output", "the first frames differ when more are asked for"),
         (IgnoresStep, "inputs", "dt does not change the output"),
         (IgnoresLastSignal, "inputs", "signals (frame 2, number 0) does not change the output"),
         (IgnoresParameter, "inputs", "parameters (1) does not change the output"),
