@@ -74,6 +74,11 @@ _RECURRENT = (
 )
 for _name, _place, _what in _RECURRENT:
     networks.add(_name, f"sciflow.recurrent.{_place}", summary=f"{_what}; periodic, 1-D, 2-D, 3-D.")
+networks.add(
+    "fernn-rotation",
+    "sciflow.recurrent.fernn_rotation:RotationFERNN",
+    summary="'fernn' for fields that turn about the middle of a square; 2-D.",
+)
 networks.add("unet", "sciflow.operators.unet:UNet", summary="U-Net (Ronneberger et al. 2015); 1-D, 2-D, 3-D.")
 
 
