@@ -2,12 +2,12 @@
 
     python benchmarks/peers/fernn.py [--device cpu|cuda] [--threads N] [--repeats N]
 
-The nine velocities {-1, 0, 1}^2, 64 x 64 points, 32 channels, 10 context and 10 forecast frames, one sample, one decoder
-layer. The plain side is the recurrence as it is written down, h'(nu) = relu(W * roll(h(nu), nu) + U * f), in torch's
-own operations: `torch.roll` in a loop over velocities, `stack`, circular `pad`, `conv2d`, maximum. Weights are copied,
-and forecasts and gradients compared, before anything is timed. A training step is forward, backward and Adam. Its
-peak memory is that of a fresh process on a CPU (resident size above what was there before the step), and what was
-allocated on a GPU.
+The nine velocities {-1, 0, 1}^2, 64 x 64 points, 32 channels, 10 context and 10 forecast frames, one sample, one
+decoder layer. The plain side is the recurrence as it is written down, h'(nu) = relu(W * roll(h(nu), nu) + U * f), in
+torch's own operations: `torch.roll` in a loop over velocities, `stack`, circular `pad`, `conv2d`, maximum. Weights
+are copied, and forecasts and gradients compared, before anything is timed. A training step is forward, backward and
+Adam. Its peak memory is that of a fresh process on a CPU (resident size above what was there before the step), and
+what was allocated on a GPU.
 
 Last line: JSON {name, ours, peer, ratio, unit, device} of the training step, with the forecast and the peak memory
 beside; a ratio above 1 means that sciflow is faster, or takes less.

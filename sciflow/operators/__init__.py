@@ -77,7 +77,7 @@ for _name, _place, _what in _RECURRENT:
 networks.add(
     "fernn-rotation",
     "sciflow.recurrent.fernn_rotation:RotationFERNN",
-    summary="'fernn' for fields that turn about the middle of a square; 2-D.",
+    summary="Flow-equivariant recurrent network for rotations about the middle of the grid (Keller 2025); 2-D.",
 )
 networks.add("unet", "sciflow.operators.unet:UNet", summary="U-Net (Ronneberger et al. 2015); 1-D, 2-D, 3-D.")
 

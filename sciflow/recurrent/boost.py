@@ -42,8 +42,10 @@ class Boost(nn.Module):
             if flow.kind == "translation":
                 rising[flow.axes[0], list(flow.fields)] = 1
         self.register_buffer("rising", rising, persistent=False)
+        some = bool(rising.any())
+        self.takes_mean = kind == "mean" and some
         if kind == "lift":
-            if not rising.any():
+            if not some:
                 raise InputError("boost 'lift' is for problems whose Galilean symmetry names a velocity field.")
             self.register_buffer("speeds", rising.clone())
 
@@ -54,7 +56,7 @@ class Boost(nn.Module):
 
     def taken_off(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Rows [B, N, F] without what rises, and what was taken off, [B, 1, F]."""
-        if self.kind != "mean" or not self.rising.any():
+        if not self.takes_mean:
             return rows, torch.zeros_like(rows[:, :1])
         mean = rows.mean(1, keepdim=True) * self.rising.amax(0)
         return rows - mean, mean
@@ -68,4 +70,4 @@ class Boost(nn.Module):
 
     def values(self, velocities: Velocities) -> Tensor:
         """nu s of each slice, [V, F]."""
-        return torch.tensor(velocities.vectors).to(self.speeds) @ self.speeds
+        return torch.tensor(velocities.vectors, dtype=torch.float64).to(self.speeds) @ self.speeds

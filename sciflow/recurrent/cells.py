@@ -111,15 +111,15 @@ class PlainCell(Cell):
         if self.mixing:
             memory = self._neighbours(memory, shape)
         padded, moves = self.mover.padded(memory, shape, self.halo)
-        inner = convolve(padded, self.weight, moves.padded).view(len(lifted), slices, -1, self.width)
-        return activated(inner + lifted.view(len(lifted), -1, inner.shape[2], self.width), self.activation).flatten(
+        inner = convolve(padded, self.weight, moves.padded).view(lifted.shape[0], slices, -1, self.width)
+        return activated(inner + lifted.view(lifted.shape[0], -1, inner.shape[2], self.width), self.activation).flatten(
             1, 2
         )
 
     def _neighbours(self, memory: Tensor, shape: tuple[int, ...]) -> Tensor:
         """[B, V N, D C]: beside each slice those of the D velocities nearby."""
         velocities = self.mover.velocities
-        slices = memory.view(len(memory), len(velocities), -1, self.width)
+        slices = memory.view(memory.shape[0], len(velocities), -1, self.width)
         every = torch.cat([slices, torch.zeros_like(slices[:, :1])], 1)
         columns = []
         for offset in self.offsets:
@@ -162,17 +162,17 @@ class GatedCell(Cell):
 
     def forward(self, memory: Tensor | None, lifted: Tensor, shape: tuple[int, ...]) -> Tensor:
         slices, width = len(self.mover.velocities), self.width
-        lifted = lifted.view(len(lifted), -1, math.prod(shape), 3 * width)
+        lifted = lifted.view(lifted.shape[0], -1, math.prod(shape), 3 * width)
         if memory is None:
             fresh = torch.sigmoid(-lifted[..., :width] - self.keep) * lifted[..., 2 * width :].tanh()
             return fresh.expand(-1, slices, -1, -1).flatten(1, 2)
         padded, moves = self.mover.padded(memory, shape, self.halo)
         moved = self.mover.move(memory, shape)
-        gates = convolve(padded, self.gate, moves.padded).view(len(lifted), slices, -1, 2 * width)
+        gates = convolve(padded, self.gate, moves.padded).view(lifted.shape[0], slices, -1, 2 * width)
         gates = torch.sigmoid(gates + lifted[..., : 2 * width] + torch.cat([self.keep, torch.zeros_like(self.keep)]))
         keep, reset = gates.flatten(1, 2).chunk(2, -1)
         padded, moves = around(reset * moved, slices, shape, self.halo)
-        inner = convolve(padded, self.candidate, moves.padded).view(len(lifted), slices, -1, width)
+        inner = convolve(padded, self.candidate, moves.padded).view(lifted.shape[0], slices, -1, width)
         new = (inner + lifted[..., 2 * width :]).tanh().flatten(1, 2)
         return torch.lerp(new, moved, keep)
 

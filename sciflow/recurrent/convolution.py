@@ -34,13 +34,13 @@ def convolve(padded: Tensor, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
     """
     image, kernel = _as_image(padded, shape), _as_kernel(weight)
     result = _CONVOLUTIONS[image.ndim - 2](image, kernel)
-    return result.movedim(1, -1).reshape(len(padded), -1, len(weight)).contiguous()
+    return result.movedim(1, -1).reshape(padded.shape[0], -1, weight.shape[0]).contiguous()
 
 
 def _as_image(padded: Tensor, shape: tuple[int, ...]) -> Tensor:
     """[B, C, *S] of rows; one axis becomes two, since torch knows the layout for two and three alone."""
     space = (1, *shape) if len(shape) == 1 else shape
-    return padded.view(len(padded), *space, padded.shape[-1]).movedim(-1, 1)
+    return padded.view(padded.shape[0], *space, padded.shape[-1]).movedim(-1, 1)
 
 
 def _as_kernel(weight: Tensor) -> Tensor:
@@ -86,10 +86,10 @@ class PeriodicConv(nn.Module):
 
     def _as_product(self, padded: Tensor, moves: Moves) -> Tensor:
         """For the few channels of a frame: torch's convolutions are slow there, one matrix product is not."""
-        image = padded.view(len(padded), *moves.padded, padded.shape[-1])
+        image = padded.view(padded.shape[0], *moves.padded, padded.shape[-1])
         for axis, size in enumerate(self.kernel, start=1):
             image = image.unfold(axis, size, 1)
-        patches = image.reshape(len(padded), math.prod(moves.shape), -1)
+        patches = image.reshape(padded.shape[0], math.prod(moves.shape), -1)
         return patches @ self.weight.flatten(1).mT
 
 
@@ -118,10 +118,10 @@ def recurrent_step(
 def _step(rows: Tensor, lifted: Tensor, weight: Tensor, moves: Moves, activation: str) -> Tensor:
     batch, channels, points = rows.shape[0], rows.shape[-1], math.prod(moves.shape)
     padded = rows.index_select(1, moves.source).view(-1, math.prod(moves.padded), channels)
-    result = convolve(padded, weight, moves.padded).view(batch, -1, points, len(weight))
-    result += lifted.view(batch, -1, points, len(weight))
+    result = convolve(padded, weight, moves.padded).view(batch, -1, points, weight.shape[0])
+    result += lifted.view(batch, -1, points, weight.shape[0])
     result = result.relu_() if activation == "relu" else result.tanh_()
-    return result.view(batch, -1, len(weight))
+    return result.view(batch, -1, weight.shape[0])
 
 
 @final
@@ -136,16 +136,18 @@ class _Step(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         rows, result, weight = ctx.saved_tensors
-        moves, batch, points = ctx.moves, len(rows), math.prod(ctx.moves.shape)
+        moves, batch, points = ctx.moves, rows.shape[0], math.prod(ctx.moves.shape)
         inner = _before(gradients[0].contiguous(), result, ctx.activation)
-        lifted = inner.view(batch, -1, points, len(weight)).sum(1) if ctx.shared else inner
+        lifted = inner.view(batch, -1, points, weight.shape[0]).sum(1) if ctx.shared else inner
         below = kernels = None
         if ctx.needs_input_grad[0]:  # the adjoint of a periodic convolution is one with the kernel turned round
-            padded = inner.index_select(1, moves.back).view(-1, math.prod(moves.padded), len(weight))
-            below = convolve(padded, weight.transpose(0, 1).flip(list(range(2, weight.ndim))), moves.padded).view_as(rows)
+            padded = inner.index_select(1, moves.back).view(-1, math.prod(moves.padded), weight.shape[0])
+            below = convolve(padded, weight.transpose(0, 1).flip(list(range(2, weight.ndim))), moves.padded).view_as(
+                rows
+            )
         if ctx.needs_input_grad[2]:
             padded = rows.index_select(1, moves.source).view(-1, math.prod(moves.padded), rows.shape[-1])
-            kernels = _kernel_gradient(padded, inner.view(len(padded), points, len(weight)), weight, moves)
+            kernels = _kernel_gradient(padded, inner.view(padded.shape[0], points, weight.shape[0]), weight, moves)
         return below, lifted, kernels, None, None
 
 

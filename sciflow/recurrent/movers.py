@@ -42,7 +42,7 @@ class Mover(nn.Module, ABC):
 def around(rows: Tensor, slices: int, shape: tuple[int, ...], halo: tuple[int, ...]) -> tuple[Tensor, Moves]:
     """Slices [B, V N, C] with a periodic halo, [B V, M, C], and how they lie."""
     moves = plan(at_rest(len(shape)), shape, halo, rows.device)
-    apart = rows.reshape(len(rows) * slices, -1, rows.shape[-1])
+    apart = rows.reshape(rows.shape[0] * slices, -1, rows.shape[-1])
     return select(apart, moves), moves
 
 
@@ -91,7 +91,7 @@ class LearnedMover(Mover):
         return None
 
     def move(self, rows: Tensor, shape: tuple[int, ...]) -> Tensor:
-        slices, batch, channels = len(self.velocities), len(rows), rows.shape[-1]
+        slices, batch, channels = len(self.velocities), rows.shape[0], rows.shape[-1]
         padded, moves = around(rows, slices, shape, self.reach)
         image = padded.view(batch, slices, *moves.padded, channels).movedim(-1, 1).flatten(0, 1)
         convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[len(shape) - 1]

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sciflow.recurrent.velocities import Velocities
@@ -42,7 +44,6 @@ class Moves:
     origin: Tensor
 
 
-@lru_cache(maxsize=128)
 def plan(velocities: Velocities, shape: tuple[int, ...], halo: tuple[int, ...], device: torch.device) -> Moves:
     """The row numbers for whole velocities on a grid.
 
@@ -52,26 +53,35 @@ def plan(velocities: Velocities, shape: tuple[int, ...], halo: tuple[int, ...], 
         halo: cells added on both sides of each axis.
         device: where the numbers are kept.
     """
+    # While torch traces a program, tensors are stand-ins that must not reach the cache.
+    build = _plan.__wrapped__ if torch.compiler.is_compiling() else _plan
+    return build(velocities, shape, halo, device)
+
+
+@lru_cache(maxsize=128)
+def _plan(velocities: Velocities, shape: tuple[int, ...], halo: tuple[int, ...], device: torch.device) -> Moves:
     padded = tuple(points + 2 * width for points, width in zip(shape, halo, strict=True))
     points, spread = math.prod(shape), math.prod(padded)
-    interior = _numbers(padded, [torch.arange(width, width + n) for width, n in zip(halo, shape, strict=True)])
-    outside = torch.ones(spread, dtype=torch.bool)
-    outside[interior.flatten()] = False
-    source, back, home = [], [], []
+    interior = _numbers(padded, [np.arange(width, width + n) for width, n in zip(halo, shape, strict=True)])
+    outside = np.setdiff1d(np.arange(spread), interior)
+    source: list[NDArray[np.int64]] = []
+    back: list[NDArray[np.int64]] = []
+    home: list[NDArray[np.int64]] = []
     for number, vector in enumerate(velocities.vectors):
         whole = [round(part) for part in vector]
         for sign, rows in ((1, source), (-1, back)):
             axes = [
-                (torch.arange(-width, n + width) - sign * part) % n
+                (np.arange(-width, n + width) - sign * part) % n
                 for width, n, part in zip(halo, shape, whole, strict=True)
             ]
-            rows.append(number * points + _numbers(shape, axes).flatten())
-        returned = torch.roll(interior, [-part for part in whole], list(range(len(shape))))
-        home.append(number * spread + returned.flatten())
-    around = torch.cat([number * spread + outside.nonzero()[:, 0] for number in range(len(velocities))])
-    every = torch.cat(source)
-    tensors = (every, torch.cat(back), torch.cat(home), around, every[around])
-    return Moves(tuple(shape), padded, *(tensor.to(device) for tensor in tensors))
+            rows.append(number * points + _numbers(shape, axes).ravel())
+        returned = np.roll(interior, [-part for part in whole], tuple(range(len(shape))))
+        home.append(number * spread + returned.ravel())
+    around = (np.arange(len(velocities))[:, None] * spread + outside).ravel()
+    every = np.concatenate(source)
+    with torch.inference_mode(False):  # the cache must also serve a later backward pass
+        numbers = (every, np.concatenate(back), np.concatenate(home), around, every[around])
+        return Moves(tuple(shape), padded, *(torch.from_numpy(part).to(device) for part in numbers))
 
 
 def select(rows: Tensor, moves: Moves) -> Tensor:
@@ -87,7 +97,7 @@ def gathered(gradient: Tensor, moves: Moves) -> Tensor:
     A selection for the interior and a sum over the few rows of the halo: several times faster than a sum over all.
     """
     result = gradient.index_select(1, moves.home)
-    if len(moves.halo):
+    if moves.halo.numel():
         result.index_add_(1, moves.origin, gradient.index_select(1, moves.halo))
     return result
 
@@ -119,7 +129,8 @@ def fractional(rows: Tensor, velocities: Velocities, shape: Sequence[int]) -> Te
     slices = rows.view(batch, len(velocities), *shape, channels)
     axes = tuple(range(2, 2 + len(shape)))
     spectrum = torch.fft.rfftn(slices, dim=axes)
-    phase = _phases(velocities, tuple(shape), rows.device, spectrum.dtype)
+    build = _phases.__wrapped__ if torch.compiler.is_compiling() else _phases
+    phase = build(velocities, tuple(shape), rows.device, spectrum.dtype)
     moved = torch.fft.irfftn(spectrum * phase, s=tuple(shape), dim=axes)
     return moved.reshape(batch, -1, channels)
 
@@ -127,19 +138,19 @@ def fractional(rows: Tensor, velocities: Velocities, shape: Sequence[int]) -> Te
 @lru_cache(maxsize=64)
 def _phases(velocities: Velocities, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
     """[V, *modes, 1]"""
-    result = torch.ones(len(velocities), *[1] * len(shape), dtype=torch.complex128)
+    result = np.ones((len(velocities), *[1] * len(shape)), complex)
     for axis, points in enumerate(shape):
-        last = axis == len(shape) - 1
-        waves = torch.fft.rfftfreq(points) if last else torch.fft.fftfreq(points)
-        speeds = torch.tensor([vector[axis] for vector in velocities.vectors], dtype=torch.float64)
-        phase = torch.polar(torch.tensor(1.0, dtype=torch.float64), -2 * math.pi * speeds[:, None] * waves.double())
+        waves = np.fft.rfftfreq(points) if axis == len(shape) - 1 else np.fft.fftfreq(points)
+        speeds = np.array([vector[axis] for vector in velocities.vectors])
+        phase = np.exp(-2j * np.pi * speeds[:, None] * waves)
         if points % 2 == 0:
             phase[:, points // 2] = 0
-        result = result * phase.view(len(velocities), *[-1 if other == axis else 1 for other in range(len(shape))])
-    return result[..., None].to(device, dtype)
+        result = result * phase.reshape(len(phase), *[-1 if other == axis else 1 for other in range(len(shape))])
+    with torch.inference_mode(False):
+        return torch.from_numpy(result[..., None]).to(device, dtype)
 
 
-def _numbers(shape: Sequence[int], axes: Sequence[Tensor]) -> Tensor:
+def _numbers(shape: Sequence[int], axes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Row numbers on a grid of the points with the given numbers along each axis."""
     rows = axes[0]
     for points, numbers in zip(shape[1:], axes[1:], strict=True):

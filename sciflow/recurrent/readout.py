@@ -146,7 +146,8 @@ def smoothed(values: Tensor, shape: tuple[int, ...], width: float) -> Tensor:
     axes = tuple(range(field.ndim - len(shape), field.ndim))
     spectrum = torch.fft.rfftn(field, dim=axes)
     for axis, points in zip(axes, shape, strict=True):
-        wave = torch.fft.rfftfreq(points) if axis == axes[-1] else torch.fft.fftfreq(points)
+        frequencies = torch.fft.rfftfreq if axis == axes[-1] else torch.fft.fftfreq
+        wave = frequencies(points, dtype=torch.float64)
         decay = torch.exp(-0.5 * (2 * math.pi * width * wave) ** 2).to(values)
         spectrum = spectrum * decay.view(-1, *[1] * (field.ndim - 1 - axis))
     return torch.fft.irfftn(spectrum, s=shape, dim=axes).clamp(min=0).flatten(-len(shape))

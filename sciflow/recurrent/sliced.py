@@ -158,7 +158,7 @@ class SlicedRNN(SequenceModel[Memory], ABC):
     def slices(self, state: Memory) -> Tensor:
         """The next frame as each slice sees it, without the offset, [B, V, N, F]."""
         assert state.rows is not None and state.last is not None
-        count, mover, batch = len(self.velocities), self.cell.mover, len(state.rows)
+        count, mover, batch = len(self.velocities), self.cell.mover, state.rows.shape[0]
         moved = mover.move(state.rows, state.shape).view(batch * count, -1, self.cell.width)
         frames = self.decoder(moved, state.shape).view(batch, count, -1, self.sizes.fields)
         if self.residual:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,11 +65,17 @@ def _both(problem: Problem, fields: list[sympy.Expr], values: dict[str, float]) 
         }
 
 
-def _engines(problem: Problem) -> str:
-    _require_equations(problem)
+@lru_cache(maxsize=1)
+def _unsolved(problem: Problem) -> tuple[dict[str, float], list[sympy.Expr], dict[str, float]]:
+    """Values of a case, smooth fields, and the size of each equation; shared by two checks, since it takes seconds."""
     values = _values(problem)
     fields = candidates.smooth(problem, values)
-    sizes = candidates.magnitudes(problem, fields, values)
+    return values, fields, candidates.magnitudes(problem, fields, values)
+
+
+def _engines(problem: Problem) -> str:
+    _require_equations(problem)
+    values, fields, sizes = _unsolved(problem)
     in_torch, in_jax = _both(problem, fields, values)
     difference = max(float(np.abs(in_torch[name] - in_jax[name]).max()) / sizes[name] for name in sizes)
     ensure(difference < _AGREE, f"torch and JAX differ by {difference:.1e} of the largest term")
@@ -80,14 +86,13 @@ def _spectral(problem: Problem) -> str:
     _require_equations(problem)
     if set(problem.periodic) != set(problem.axes):
         raise Skip("not all axes are periodic")
-    values = _values(problem)
-    fields = candidates.smooth(problem, values)
+    values, fields, sizes = _unsolved(problem)
     start, end = problem.time or (0.0, 1.0)
     times = start + (end - start) * (0.5 + _SPACING * np.arange(-2, 3))
     data, where = candidates.frames(problem, fields, values, 8, times)
     found = problem.residual("spectral")(data)
     errors = []
-    for name, size in candidates.magnitudes(problem, fields, values).items():
+    for name, size in sizes.items():
         expression = candidates.put_in(problem, fields, problem.equations[name])
         expected = candidates.evaluate(problem, [expression], values, where).reshape(found[name].shape)
         errors.append(float(np.abs(found[name].values - expected).max()) / size)

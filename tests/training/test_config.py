@@ -42,7 +42,7 @@ def test_keywords_win_over_a_given_training() -> None:
         ({"loss": "l1"}, "loss: input should be 'mse', 'relative', 'nmse' or 'nll'"),
         ({"optimizer": "sgd"}, "optimizer: input should be 'adamw' or 'adam'"),
         ({"decay_every": 0}, "decay_every: .*greater than or equal to 1"),
-        ({"normalise": "none"}, "normalise: input should be 'train' or 'cfdbench'"),
+        ({"normalise": "nothing"}, "normalise: input should be 'train', 'none' or 'cfdbench'"),
         ({"points": 100}, "points are for networks without context frames"),
         ({"points": 100, "frames_in": 0}, "'fno' does not find each point by itself; leave points out"),
         ({"training": {"steps": 3}}, "training must be a Training, not dict"),
