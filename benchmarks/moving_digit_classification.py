@@ -8,9 +8,9 @@ same time on velocities {0}^2 and on {-1, 0, 1}^2, and tested on velocities up t
 training, validation and test are different images. Flow-equivariant networks are also tested with the set of velocities
 widened to {-2 … 2}^2, the weights as they are.
 
-Finished trainings are kept in --folder and not repeated; trainings of other settings are left out of the table. The
-table goes to benchmarks/results/moving-digit-classification.md. The seconds of a training count on the clock, so that
-they are comparable on a machine that does nothing else.
+Finished trainings are kept in --folder and repeated only with other settings, so that a run that was cut off goes on.
+The table goes to benchmarks/results/moving-digit-classification.md. The seconds of a training count on the clock, so
+that they are comparable on a machine that does nothing else.
 """
 
 from __future__ import annotations
