@@ -1,4 +1,4 @@
-"""Figures of fields, roll-outs, costs, uncertainties and neural solvers; matplotlib comes with the first one."""
+"""Figures and animations of fields; figures of roll-outs, costs, uncertainties and solvers. They bring matplotlib."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sciflow.plot.animation import Motion, animate
     from sciflow.plot.cost_picture import Mark, accuracy_cost
     from sciflow.plot.error_map import error_map
     from sciflow.plot.field_pictures import fields
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 _HOME_OF = {
     "Mark": "cost_picture",
+    "Motion": "animation",
     "accuracy_cost": "cost_picture",
+    "animate": "animation",
     "bands": "uncertainty_pictures",
     "calibration": "uncertainty_pictures",
     "error_map": "error_map",
@@ -32,7 +35,9 @@ _HOME_OF = {
 
 __all__ = [
     "Mark",
+    "Motion",
     "accuracy_cost",
+    "animate",
     "bands",
     "calibration",
     "error_map",

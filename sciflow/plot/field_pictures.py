@@ -45,8 +45,8 @@ def fields(
     Raises:
         InputError: a field, case or frame does not exist, or the truth lacks a time of the forecast.
     """
-    shown = _plain(data, case)
-    real = None if truth is None else _plain(truth, case)
+    shown = of_case(data, case)
+    real = None if truth is None else of_case(truth, case)
     if real is not None:
         real = _aligned(real, shown)
     chosen = list(names) if names is not None else [str(name) for name in shown.data_vars]
@@ -65,7 +65,7 @@ def fields(
     return _maps(shown, real, chosen, picked)
 
 
-def _plain(data: Any, case: int) -> xr.Dataset:
+def of_case(data: Any, case: int) -> xr.Dataset:
     """The time-dependent fields of one case."""
     if isinstance(data, Forecast):
         data = data.mean
@@ -110,7 +110,7 @@ def _times(data: xr.Dataset) -> xr.DataArray | None:
     return next((data[name] for name in ("time", "time_of_case") if name in data.coords), None)
 
 
-def _title(data: xr.Dataset, frame: int) -> str:
+def moment(data: xr.Dataset, frame: int) -> str:
     times = _times(data)
     if times is None:
         return f"frame {frame % data.sizes['time'] + 1}"
@@ -129,7 +129,7 @@ def _lines(shown: xr.Dataset, real: xr.Dataset | None, names: list[str], frames:
                 shown[axis], shown[name].isel(time=frame), color="C0", label="forecast" if real is not None else None
             )
             if row == 0:
-                panel.set_title(_title(shown, frame), fontsize=9)
+                panel.set_title(moment(shown, frame), fontsize=9)
         panels[row, 0].set_ylabel(label(name, shown[name].attrs))
     for panel in panels[-1]:
         panel.set_xlabel(label(axis, shown[axis].attrs))
@@ -150,11 +150,11 @@ def _maps(shown: xr.Dataset, real: xr.Dataset | None, names: list[str], frames: 
         if real is not None and kind == "difference":
             values = values - real[name].transpose("time", "y", "x").isel(time=frames).values
         reference = values if kind in ("", "difference") or real is None else real[name].isel(time=frames).values
-        low, high, colours = _range(np.asarray(reference, float), symmetric=kind == "difference")
+        low, high, colours = limits(np.asarray(reference, float), symmetric=kind == "difference")
         for column, frame in enumerate(frames):
             image = panels[row, column].pcolormesh(
-                _points(shown, "x"),
-                _points(shown, "y"),
+                cells(shown, "x"),
+                cells(shown, "y"),
                 values[column],
                 vmin=low,
                 vmax=high,
@@ -164,7 +164,7 @@ def _maps(shown: xr.Dataset, real: xr.Dataset | None, names: list[str], frames: 
             panels[row, column].set_aspect("equal")
             panels[row, column].locator_params(nbins=3)
             if row == 0:
-                panels[row, column].set_title(_title(shown, frame), fontsize=9)
+                panels[row, column].set_title(moment(shown, frame), fontsize=9)
         made.colorbar(image, ax=list(panels[row]), label=label(name, shown[name].attrs), shrink=0.9)
         _name_axes(panels[row], shown, kind, last=row == len(rows) - 1)
     return made
@@ -178,11 +178,11 @@ def _name_axes(panels: Sequence[Axes], shown: xr.Dataset, kind: str, *, last: bo
             panel.set_xlabel(label("x", shown["x"].attrs if "x" in shown.coords else {}))
 
 
-def _points(data: xr.Dataset, axis: str) -> np.ndarray:
+def cells(data: xr.Dataset, axis: str) -> np.ndarray:
     return np.asarray(data[axis].values if axis in data.coords else np.arange(data.sizes[axis]), float)
 
 
-def _range(values: np.ndarray, *, symmetric: bool) -> tuple[float, float, str]:
+def limits(values: np.ndarray, *, symmetric: bool) -> tuple[float, float, str]:
     """Colour limits and map: diverging and symmetric where values have both signs."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
