@@ -66,12 +66,12 @@ def test_splits_and_tables_use_them(dataset: Dataset) -> None:
     with pytest.raises(InputError, match=r"no parameter 'means'.*mean"):
         splits.where(dataset, "means", [2.0])
     suite: Any = SimpleNamespace(by="mean", paired=None, methods=())
-    assert grouping(suite, dataset.test)["by"] == {"name": "mean", "values": {"3": 2.0}}
+    assert grouping(suite, {"test": dataset.test})["by"] == {"name": "mean", "values": {"3": 2.0}}
     suite.by = "nu"
-    assert grouping(suite, dataset.test)["by"]["values"] == {"3": 5e-3}
+    assert grouping(suite, {"test": dataset.test})["by"]["values"] == {"3": 5e-3}
     suite.by = "drift"
     with pytest.raises(InputError, match="no case parameter 'drift'"):
-        grouping(suite, dataset.test)
+        grouping(suite, {"test": dataset.test})
 
 
 def test_arrays_of_a_problem_know_what_is_hidden() -> None:
