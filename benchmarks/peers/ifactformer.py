@@ -1,6 +1,6 @@
 """Training step and inference of IFactFormer-m against the plain formulation, at the published sizes.
 
-    python benchmarks/peers/ifactformer.py [--device cpu|cuda] [--threads N] [--repeats N] [--clock wall|cpu] [--recompute]
+    python benchmarks/peers/ifactformer.py [--device cpu|cuda] [--threads N] [--repeats N] [--clock wall|cpu]
 
 Batch 1, grid 32 x 33 x 16, three fields, width 96, 5 heads of 96, multiplier 3, 10 iterations. The plain side follows
 the published equations line by line: axis tokens from maps of the whole field, integrals by einsum, all 1440 channels

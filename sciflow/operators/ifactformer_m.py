@@ -54,8 +54,7 @@ class IFactFormerM(nn.Module):
             (4π/3, 2, 4π) for (z, y, x). Default 1. Not used with ``weighted``.
         weighted: the form with quadrature weights and true coordinates.
         waves: numbers of waves in the kernels of the weighted form; grids need at least 2 waves points per axis.
-        recompute: find the inside of each iteration again in the backward pass: a quarter of the memory, a third more
-            time.
+        recompute: find the inside of each iteration again in the backward pass, to save memory.
 
     Raises:
         InputError: an option out of range, or an input of the wrong shape.

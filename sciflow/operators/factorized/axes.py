@@ -78,8 +78,8 @@ def axis_positions(coordinates: Tensor, axis: int) -> Tensor:
         spread = lines.detach().amax(-1) - lines.detach().amin(-1)
         if bool((spread > 1e-4).any()):
             raise InputError(
-                "The weighted form needs a grid that is a product of axes, but the coordinates of one axis change along "
-                "another; use weighted=False."
+                "The weighted form needs a grid that is a product of axes, but the coordinates of one axis change "
+                "along another; use weighted=False."
             )
     return lines[..., 0]
 

@@ -37,8 +37,9 @@ class Rule:
 
     Args:
         form: "parallel" or "chained".
-        norm: "channel" (each channel over all points: instance normalisation), "head" (all points and channels of a
-            head, variance with n - 1), or "plane" (all channels and the points of a plane across the last space axis).
+        norm: "channel" (each channel over all points: instance normalisation), "head" (chained only: all points and
+            channels of a head, variance with n - 1), or "plane" (all channels and the points of a plane across the last
+            space axis).
         eps: added to variances.
     """
 
@@ -56,7 +57,7 @@ def integrals(
         rule: how integrals are combined.
         n: normalised field [B, *S, width].
         value: V^T [heads c, width].
-        mix: M^T [width, heads (axes) c], columns by head, then (parallel) by axis from the last space axis to the first.
+        mix: M^T [width, heads (axes) c], columns by head, then (parallel) by axis from the last to the first.
         weights: weights [B, N] of the points in the statistics, with sum 1; None for plain means.
         kernels: for each axis, from the last to the first, [B, heads, points, points].
     """
