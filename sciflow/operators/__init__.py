@@ -41,6 +41,25 @@ networks.add(
     "sciflow.operators.local_fno:LocalFNO",
     summary="FNO with local convolutions and conditioned layers (Liu-Schiaffini et al. 2024); 1-D, 2-D, 3-D.",
 )
+networks.add("ifno", "sciflow.operators.ifno:IFNO", summary="Implicit FNO (You et al. 2022); 1-D, 2-D, 3-D.")
+networks.add(
+    "iufno", "sciflow.operators.iufno:IUFNO", summary="Implicit FNO with a U-Net (Li et al. 2023); 1-D, 2-D, 3-D."
+)
+networks.add(
+    "factformer",
+    "sciflow.operators.factformer:FactFormer",
+    summary="Factorized transformer with latent marching (Li et al. 2023); 2-D, 3-D.",
+)
+networks.add(
+    "ifactformer-m",
+    "sciflow.operators.ifactformer_m:IFactFormerM",
+    summary="Implicit factorized transformer, parallel integrals (Yang et al. 2026); 2-D, 3-D.",
+)
+networks.add(
+    "ifactformer-o",
+    "sciflow.operators.ifactformer_o:IFactFormerO",
+    summary="Implicit factorized transformer, chained integrals (Yang et al. 2026); 2-D, 3-D.",
+)
 networks.add("deeponet", "sciflow.operators.deeponet:DeepONet", summary="DeepONet (Lu et al. 2021); 1-D, 2-D, 3-D.")
 networks.add(
     "pod-deeponet",

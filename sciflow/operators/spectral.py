@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from sciflow.core.errors import InputError
 from sciflow.operators import fourier
-from sciflow.operators.sizes import require_whole
+from sciflow.operators.sizes import Sizes, require_whole
 
 Transform = Literal["auto", "matmul", "fft"]
 
@@ -157,6 +157,26 @@ class SpectralConv(nn.Module):
                 f"The fast transform needs a whole number of points with padding, at least {list(x.shape[1:-1])}, not "
                 f"{lengths}; use 'matmul'."
             )
+
+
+def spectral_conv(sizes: Sizes, width: int, modes: int | Sequence[int], padding: float) -> SpectralConv:
+    """A spectral convolution of ``width`` channels on the grid of ``sizes``.
+
+    Args:
+        sizes: sizes of the network; its axes that are not periodic are extended.
+        width: channels in and out.
+        modes: one number for all axes, or one per axis.
+        padding: extension as a fraction of the length.
+
+    Raises:
+        InputError: a value out of range, or another number of modes than axes.
+    """
+    kept = tuple(modes) if isinstance(modes, Sequence) else (modes,) * sizes.dims
+    if len(kept) != sizes.dims:
+        raise InputError(f"modes must be one number or one for each of the {sizes.dims} axes, not {list(kept)}.")
+    extension = [0.0 if periodic else padding for periodic in sizes.periodic]
+    ends = [sizes.ends and not periodic for periodic in sizes.periodic]
+    return SpectralConv(width, width, kept, padding=extension, ends=ends)
 
 
 @functools.lru_cache(maxsize=64)
