@@ -46,9 +46,9 @@ def _published(viscosity: float, re_tau: float) -> dict[str, list[float]]:
 problem = Problem(
     name="channel",
     title="Turbulent flow between two walls",
-    reference="Kim, Moin and Moser (1987), J. Fluid Mech. 177, 133-166; Moser, Kim and Mansour (1999), Phys. Fluids 11, "
-    "943-945; minimal channel: Jimenez and Moin (1991), J. Fluid Mech. 225, 213-240; subsets re180, re395, re590: the "
-    "runs behind the filtered data of Yang, Wang and Wang (2024), arXiv:2412.18840",
+    reference="Kim, Moin and Moser (1987), J. Fluid Mech. 177, 133-166; Moser, Kim and Mansour (1999), Phys. Fluids "
+    "11, 943-945; minimal channel: Jimenez and Moin (1991), J. Fluid Mech. 225, 213-240; subsets re180, re395, re590: "
+    "the runs behind the filtered data of Yang, Wang and Wang (2024), arXiv:2412.18840",
     fields=[velocity, p],
     parameters=[u_bulk, nu, force, lx, lz],
     scales={velocity: u_bulk, t: 1 / u_bulk, p: u_bulk**2},

@@ -5,7 +5,7 @@ equal), with convection N = -C(u) + subgrid force, L = nu laplacian, G = gradien
 
 .. math:: (1 - a_i \Delta t L) u^* = u + \Delta t (g_i N + z_i N_{old} + a_i L u + 2 a_i (f e_x - G p))
 
-    u = u^* - 2 a_i \Delta t G\phi, \qquad D G\phi = D u^* / (2 a_i \Delta t), \qquad p \mathrel{+}= \phi - \nu D u^* / 2
+    u = u^* - 2 a_i \Delta t G\phi, \qquad D G\phi = D u^* / (2 a_i \Delta t), \quad p \mathrel{+}= \phi - \nu D u^* / 2
 
 Third order in convection, second in viscosity and velocity as a whole. With a constant flow rate, f of each stage is
 the one that makes the bulk velocity exact; its mean over the step is what drives the flow, h f = u_tau^2 in the mean.

@@ -1,7 +1,7 @@
 """Differences across the channel, and direct solves by eigenvectors that all Fourier modes share.
 
 A second difference along y is a tridiagonal matrix whose off-diagonal entries are positive, hence similar to a
-symmetric one: T = R diag(m) L with real m. (c - a (T - k^2)) f = g is then f = R (L g / (c - a (m - k^2))), two products
+symmetric one: T = R diag(m) L with real m. (c - a (T - k^2)) f = g has f = R (L g / (c - a (m - k^2))): two products
 with real matrices for all modes at once.
 """
 

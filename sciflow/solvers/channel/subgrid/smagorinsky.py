@@ -4,7 +4,7 @@ r"""The dynamic Smagorinsky model of Germano et al. (1991), Phys. Fluids A 3, wi
     \qquad L_{ij} = \widehat{u_i u_j} - \hat u_i \hat u_j, \qquad
     M_{ij} = \hat\Delta^2 |\hat S| \hat S_{ij} - \Delta^2 \widehat{|S| S_{ij}}
 
-The test filter keeps half of the modes along x and z, with the filter width ratio 2; averages are taken over planes, and
+The test filter keeps half of the modes along x and z, with a ratio of widths of 2; averages are taken over planes, and
 nu + nu_t is kept from becoming negative.
 """
 

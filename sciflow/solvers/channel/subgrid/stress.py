@@ -1,4 +1,4 @@
-"""The acceleration by an eddy viscosity: div(2 nu_t S), staggered as the viscous term is, so that it only dissipates."""
+"""The acceleration by an eddy viscosity, div(2 nu_t S), staggered as the viscous term is, so that it dissipates."""
 
 from __future__ import annotations
 
