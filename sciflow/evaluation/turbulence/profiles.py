@@ -25,7 +25,8 @@ def wall_profiles(statistics: xr.Dataset) -> xr.Dataset:
 
     Returns:
         Dimension ``y`` (distance from the wall, up to the centre); coordinate ``y_plus``; variables ``U``, ``u_rms``,
-        ``v_rms``, ``w_rms`` and ``uv`` (minus the shear stress) in wall units; attributes ``u_tau``, ``Re_tau``, ``nu``.
+        ``v_rms``, ``w_rms`` and ``uv`` (minus the shear stress) in wall units; attributes ``u_tau``, ``Re_tau`` and
+        ``nu``.
     """
     from scipy.interpolate import CubicSpline
 

@@ -38,9 +38,12 @@ lz = Parameter("lz", 0.4 * pi, unit="m", description="length of the period along
 
 def _published(viscosity: float, re_tau: float) -> dict[str, list[float]]:
     """The large box of the filtered data, whose bulk velocity is 2/3."""
-    return {
-        "nu": [viscosity], "u_bulk": [2 / 3], "force": [(re_tau * viscosity) ** 2], "lx": [4 * pi], "lz": [4 * pi / 3]
-    }  # fmt: skip
+    return _runs(nu=viscosity, u_bulk=2 / 3, force=(re_tau * viscosity) ** 2, lx=4 * pi, lz=4 * pi / 3)
+
+
+def _runs(**values: float) -> dict[str, list[float]]:
+    """21 runs that differ in their disturbance alone, as the published data have."""
+    return {name: [value] * 21 for name, value in values.items()}
 
 
 problem = Problem(
@@ -76,7 +79,7 @@ problem = Problem(
     characteristic={x: u, y: v, z: w},
     subsets={
         # Re_tau about 178 at Re 2800 (Dean 1978: 0.09 (2 Re)^0.88 = 179).
-        "minimal": table(nu=[1 / 2800], u_bulk=[1.0], force=[(178 / 2800) ** 2], lx=[pi], lz=[0.4 * pi]),
+        "minimal": table(**_runs(nu=1 / 2800, u_bulk=1.0, force=(178 / 2800) ** 2, lx=pi, lz=0.4 * pi)),
         "re180": table(**_published(1 / 4200, 178.1)),
         "re395": table(**_published(1 / 10500, 392.2)),
         "re590": table(**_published(1 / 16800, 587.2)),

@@ -57,7 +57,7 @@ def convection(velocity: Velocity, waves: Waves) -> tuple[Velocity, jax.Array]:
 
 
 def step_rate(faces: Velocity, grid: ChannelGrid) -> jax.Array:
-    r"""Largest :math:`\pi|u|/\Delta x + |v|/\Delta y + \pi|w|/\Delta z` at faces; steps up to sqrt(3) / it are stable."""
+    r"""Largest :math:`\pi|u|/\Delta x + |v|/\Delta y + \pi|w|/\Delta z` at faces; steps up to sqrt(3) / it hold."""
     x = jnp.pi * grid.nx / grid.lx if grid.nx > 1 else 0.0
     z = jnp.pi * grid.nz / grid.lz if grid.nz > 1 else 0.0
     return jnp.max(x * jnp.abs(faces.u) + jnp.abs(faces.v) / grid.gaps[:, None, None] + z * jnp.abs(faces.w))

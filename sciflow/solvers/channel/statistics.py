@@ -47,9 +47,9 @@ def sample(state: State, force: jax.Array, waves: Waves) -> Sums:
     """The sums of one sample."""
     u, v, w = state.velocity
     plane = u[:, 0, 0].real
-    varying = jnp.ones(waves.modes.shape, plane.dtype).at[0, 0].set(0.0)
-    power = [jnp.abs(part) ** 2 * waves.weights * varying for part in (u, v, w)]
-    shear = jnp.sum((to_faces(u) * v.conj()).real * waves.weights * varying, (1, 2))
+    weights = waves.weights * (waves.squared > 0)  # without the mean over the plane
+    power = [jnp.abs(part) ** 2 * weights for part in (u, v, w)]
+    shear = jnp.sum((to_faces(u) * v.conj()).real * weights, (1, 2))
     along_x = [part.sum(1) for part in power]
     along_z = [_folded(part.sum(2), waves.modes.kz) for part in power]
     one = jnp.ones((), plane.dtype)

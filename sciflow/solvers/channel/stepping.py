@@ -150,7 +150,7 @@ class Scheme:
         if self.bulk is not None:
             missing = self.bulk - self.bulk_velocity(Velocity(u, v, w))
             force = missing / (jnp.sum(self.grid.widths * response) / HEIGHT)
-        return Velocity(u.at[:, 0, 0].add(force * response), v, w), force
+        return Velocity(u + force * response[:, None, None] * (self.waves.squared == 0), v, w), force
 
     def _factor(self, values: np.ndarray, step: Any) -> jax.Array:
         return 1 / (1 - step * self.nu * (values[:, None, None] - self.waves.squared))

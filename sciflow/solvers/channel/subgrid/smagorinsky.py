@@ -64,6 +64,11 @@ def coefficient(velocity: list[jax.Array], gradient: Tensor, waves: Waves) -> ja
     model = {
         pair: square * (RATIO**2 * size * filtered[pair] - moved) for pair, moved in zip(PAIRS, sized, strict=True)
     }
+    return least_squares(resolved, model)
+
+
+def least_squares(resolved: dict[tuple[int, int], jax.Array], model: dict[tuple[int, int], jax.Array]) -> jax.Array:
+    """The C [ny] that makes L_ij + 2 C M_ij smallest over each plane; 0 where M vanishes."""
     above, below = (jnp.mean(contracted(first, model), (1, 2)) for first in (resolved, model))
     return jnp.where(below > 0, -0.5 * above / jnp.where(below > 0, below, 1), 0)
 
