@@ -80,7 +80,7 @@ def test_orr_sommerfeld_mode_grows_as_theory_says() -> None:
     c, coefficients = orr_sommerfeld()
     assert abs(c - ORR_SOMMERFELD) < 1e-6
     cheb = np.polynomial.chebyshev
-    grid = channel_grid((4, 320, 1), (2 * np.pi, 1.0), 1.5)
+    grid = channel_grid((4, 384, 1), (2 * np.pi, 1.0), 1.5)
     scheme = Scheme(grid, nu=1e-4, force=2e-4)
     slope = cheb.chebval(grid.centres - 1, cheb.chebder(coefficients))
     size = 1e-4 / np.abs(slope).max()

@@ -145,7 +145,8 @@ class Scheme:
         v = solve(self.across.faces, faces, right.v) - velocity.v
         u, w = pair[..., :columns] - velocity.u, pair[..., columns:] - velocity.w
         ones = 2 * a * dt * self.across.centres.left.sum(1)  # what a gradient of 1 does to the mean of u
-        response = self.across.centres.right @ (centres[:, 0, 0] * ones)
+        right_of_mean = centres[:, 0, 0] * ones
+        response = jnp.matmul(self.across.centres.right, right_of_mean, precision=jax.lax.Precision.HIGHEST)
         force = jnp.asarray(self.force, response.dtype)
         if self.bulk is not None:
             missing = self.bulk - self.bulk_velocity(Velocity(u, v, w))
