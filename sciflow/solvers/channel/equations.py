@@ -8,7 +8,7 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from sciflow.core.errors import InputError
-from sciflow.problems import Box, NoSlip, Problem
+from sciflow.problems import Box, Dirichlet, Problem
 from sciflow.problems.distributions import Distribution
 from sciflow.solvers.channel.grid import HEIGHT
 
@@ -62,7 +62,8 @@ def channel_equations(problem: Problem) -> ChannelEquations:
         raise InputError("its evolution must be -u . grad u - grad p + nu laplacian(u) and a constant force along x.")
     for name in names:
         sides = problem.boundary.get(name, {})
-        if not all(isinstance(sides.get(side), NoSlip) for side in ("y-", "y+")):
+        walls = [sides.get(side) for side in ("y-", "y+")]
+        if not all(isinstance(wall, Dirichlet) and wall.value[0] == 0 for wall in walls):
             raise InputError(f"both walls must be NoSlip() for '{name}'.")
     profile = problem.initial.get(names[0], sympy.Integer(0))
     if isinstance(profile, Distribution) or profile.free_symbols & {x, z, problem.t}:
