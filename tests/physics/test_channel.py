@@ -28,7 +28,7 @@ def start(scheme: Scheme, rms: float, profile: float = 1.0, seed: int = 0) -> St
     y = scheme.grid.centres
     velocity = from_profile(profile * y * (2 - y), scheme.waves)
     eddies = disturbance(scheme.waves, rms, np.random.default_rng(seed))
-    return scheme.begin(Velocity(*(a + b for a, b in zip(velocity, eddies, strict=True))))
+    return jax.jit(scheme.begin)(Velocity(*(a + b for a, b in zip(velocity, eddies, strict=True))))
 
 
 def test_laminar_flow_is_exact() -> None:
@@ -118,7 +118,7 @@ def smooth_start(scheme: Scheme) -> State:
     w = 0.1 * shape(y)[1] * np.sin(kz * z) * (1 + np.sin(kx * x))
     value = shape(grid.faces[1:-1])[0]
     v = 0.1 * value * (kx * np.sin(kx * x) * (1 + np.cos(kz * z)) - kz * np.cos(kz * z) * (1 + np.sin(kx * x)))
-    return scheme.begin(Velocity(*(waves.modes.coefficients(jnp.asarray(part)) for part in (u, v, w))))
+    return jax.jit(scheme.begin)(Velocity(*(waves.modes.coefficients(jnp.asarray(part)) for part in (u, v, w))))
 
 
 def decayed(cells: int, steps: int) -> tuple[Scheme, State]:
@@ -156,16 +156,16 @@ def test_second_order_across_the_channel() -> None:
 
 
 def test_inviscid_energy_is_kept() -> None:
-    # At the default fraction of the stability limit over two half-heights of travel.
-    scheme = Scheme(channel_grid((16, 24, 16), (4.0, 2.0), 1.5), nu=1e-300, force=0.0)
+    # The minimal box at its default step, with eddies of 2 % in modes up to 4: what is lost is the error in time.
+    scheme = Scheme(channel_grid((32, 24, 16), (np.pi, 0.4 * np.pi), 1.5), nu=1e-300, force=0.0)
     with computing("float64", None):
-        begun = start(scheme, 0.1, profile=1.5)
+        begun = start(scheme, 0.02, profile=1.5)
         before = float(energy(begun.velocity, scheme.waves))
     run = Run(scheme, begun, 0.02)
-    run.advance(100)
+    run.advance(50)
     with computing("float64", None):
         after = float(energy(run.state.velocity, scheme.waves))
-    assert abs(after / before - 1) / 2 < 1e-6
+    assert abs(after / before - 1) < 1e-6
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])

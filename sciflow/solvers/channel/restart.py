@@ -34,7 +34,7 @@ def save_restart(run: Run, folder: str | Path) -> Path:
             rows = {name: np.stack([getattr(block, name) for block in run.blocks]) for name in Sums._fields}
             save_file(rows, temporary / "statistics.safetensors")
         numbers = {
-            "time": run.time, "dt": run.dt, "steps": run.steps, "force": run.force, "precision": run.precision,
+            "time": run.time, "dt": run.dt, "longest": run.longest, "steps": run.steps, "force": run.force, "precision": run.precision,
             "blocks": len(run.blocks), "nx": grid.nx, "nz": grid.nz, "lx": grid.lx, "lz": grid.lz,
             "centres": grid.centres.tolist(), "nu": run.scheme.nu, "bulk": run.scheme.bulk,
         }  # fmt: skip
@@ -65,7 +65,7 @@ def load_restart(folder: str | Path, scheme: Scheme, *, device: str | None = Non
         arrays[name] = pairs.view(np.result_type(pairs, np.complex64))[..., 0]
     state = State(Velocity(arrays["u"], arrays["v"], arrays["w"]), arrays["p"])
     run = Run(scheme, state, numbers["dt"], time=numbers["time"], precision=numbers["precision"], device=device)
-    run.steps, run.force = numbers["steps"], numbers["force"]
+    run.steps, run.force, run.longest = numbers["steps"], numbers["force"], numbers["longest"]
     if numbers["blocks"]:
         rows = load_file(path / "statistics.safetensors")
         run.blocks = [Sums(*(rows[name][i] for name in Sums._fields)) for i in range(numbers["blocks"])]

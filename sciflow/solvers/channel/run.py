@@ -19,6 +19,7 @@ from sciflow.solvers.channel.stepping import Scheme, State
 
 LIMIT = 3**0.5  # of dt * rate: the stability of three stages along the imaginary axis
 HALVINGS = 4
+SAFE = 0.8  # of the limit: a step that was halved is doubled again if it stays below
 
 
 class Run:
@@ -26,12 +27,12 @@ class Run:
 
     Args:
         dt: step in seconds. A step beyond the limit of stability, or one that leaves values that are not finite, is
-            undone and halved with a warning, up to four times.
+            undone and halved with a warning, up to four times, and grows back once the flow allows it.
         precision: ``"float64"`` or ``"float32"``.
         device: JAX platform; None takes JAX's default.
 
     Attributes:
-        state, time, steps, dt: where the run is, and its present step.
+        state, time, steps, dt: where the run is, and its present step, at most `longest`.
         blocks: the statistics of each piece that was sampled, as float64.
         force: mean pressure gradient of the last piece, m/s^2.
     """
@@ -49,6 +50,7 @@ class Run:
         if not dt > 0:
             raise InputError(f"dt is {dt}; give a positive time step in seconds.")
         self.scheme, self.dt, self.time, self.steps = scheme, float(dt), float(time), 0
+        self.longest = self.dt
         self.precision, self.device = precision, device
         self.blocks: list[Sums] = []
         self.force = scheme.force
@@ -82,6 +84,8 @@ class Run:
             self.dt, between = self.dt / 2, between * 2
         self.state, self.time, self.force = state, end, float(force)
         self.steps += samples * between
+        if self.dt < self.longest and 2 * ratio < SAFE:
+            self.dt *= 2
         if every:
             self.blocks.append(Sums(*(np.asarray(part, np.float64) for part in sums)))
 

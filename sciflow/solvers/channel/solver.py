@@ -155,7 +155,7 @@ class Channel(ReferenceSolver):
                 bulk = float(evaluate(self._equations.bulk, values))
                 eddies = disturbance(scheme.waves, self.disturbance * bulk, case.rng(0))
                 velocity = Velocity(*(a + b for a, b in zip(velocity, eddies, strict=True)))
-            state = scheme.begin(velocity)
+            state = jax.jit(scheme.begin)(velocity)
         return self._from(scheme, state, time, min(self._longest(scheme, case), longest))
 
     def run(
@@ -175,7 +175,8 @@ class Channel(ReferenceSolver):
                 run = self._spun_up(case, float(moments[0]), dt)
             else:
                 with computing(self.precision, self.device):
-                    state = scheme.begin(frames.fill(*(given[name][index] for name in self._equations.velocity)))
+                    filled = frames.fill(*(given[name][index] for name in self._equations.velocity))
+                    state = jax.jit(scheme.begin)(filled)
                 run = self._from(scheme, state, float(moments[0]), dt)
             rows, force = self._frames(run, frames, moments, counts * dt)
             solved.append(rows)
