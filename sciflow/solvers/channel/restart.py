@@ -34,9 +34,10 @@ def save_restart(run: Run, folder: str | Path) -> Path:
             rows = {name: np.stack([getattr(block, name) for block in run.blocks]) for name in Sums._fields}
             save_file(rows, temporary / "statistics.safetensors")
         numbers = {
-            "time": run.time, "dt": run.dt, "longest": run.longest, "steps": run.steps, "force": run.force, "precision": run.precision,
-            "blocks": len(run.blocks), "nx": grid.nx, "nz": grid.nz, "lx": grid.lx, "lz": grid.lz,
-            "centres": grid.centres.tolist(), "nu": run.scheme.nu, "bulk": run.scheme.bulk,
+            "time": run.time, "dt": run.dt, "longest": run.longest, "steps": run.steps, "force": run.force,
+            "precision": run.precision, "blocks": len(run.blocks), "nx": grid.nx, "nz": grid.nz,
+            "lx": grid.lx, "lz": grid.lz, "centres": grid.centres.tolist(),
+            "nu": run.scheme.nu, "bulk": run.scheme.bulk,
         }  # fmt: skip
         (temporary / "run.json").write_text(json.dumps(numbers, indent=1))
     return Path(folder)

@@ -46,7 +46,7 @@ def strain(gradient: Tensor) -> dict[tuple[int, int], jax.Array]:
 
 def contracted(a: dict[tuple[int, int], jax.Array], b: dict[tuple[int, int], jax.Array]) -> jax.Array:
     """a_ij b_ij of two symmetric tensors."""
-    return sum((1 if i == j else 2) * a[i, j] * b[i, j] for i, j in PAIRS)  # type: ignore[return-value]
+    return sum((1 if i == j else 2) * a[i, j] * b[i, j] for i, j in PAIRS)
 
 
 def deviator(tensor: dict[tuple[int, int], jax.Array]) -> dict[tuple[int, int], jax.Array]:
