@@ -9,7 +9,7 @@ left out. The sum over k is the kinetic energy of what varies along the axis.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,8 @@ def energy_spectrum(data: xr.Dataset, axis: str, y: float | None = None) -> xr.D
     if axis not in ("x", "z"):
         raise InputError(f"A spectrum runs along 'x' or 'z', not {axis!r}.")
     weights = xr.DataArray(_weights(data, y), dims="y")
-    points, total = data.sizes[axis], 0.0
+    points = data.sizes[axis]
+    total: Any = 0.0
     for name in ("u", "v", "w"):
         field = data[name].transpose(..., axis)
         power = np.abs(np.fft.rfft(field.values.astype(np.float64), norm="forward")) ** 2
