@@ -36,7 +36,7 @@ SMALL: dict[str, dict[str, float]] = {
 
 # Compiling their solvers takes long, and tests/physics solves them anyway, against exact solutions if there are any.
 SOLVED_ELSEWHERE = {
-    "burgers-dirichlet", "cylinder", "cylinder-dfg", "dam", "fisher-kpp", "heat-rod", "navier-stokes-3d",
+    "burgers-dirichlet", "channel", "cylinder", "cylinder-dfg", "dam", "fisher-kpp", "heat-rod", "navier-stokes-3d",
     "schroedinger", "tube", "water-column", "wave",
 }  # fmt: skip
 

@@ -31,6 +31,11 @@ solvers.add(
     summary="incompressible 2-D flow through a channel past bodies: graded staggered grid, volume-fraction forcing",
 )
 solvers.add(
+    "channel",
+    "sciflow.solvers.channel.solver:Channel",
+    summary="turbulent flow between two walls in 3-D: Fourier along x and z, staggered grid along y, subgrid models",
+)
+solvers.add(
     "two-phase",
     "sciflow.solvers.twophase.solver:TwoPhase",
     summary="water and air in 2-D, obstacles, gravity: geometric volume of fluid, direct pressure solve",

@@ -14,6 +14,7 @@ SUMMARIES = {
     "cahn-hilliard": ("cahn_hilliard", "Cahn-Hilliard equation, 2-D periodic: phase separation"),
     "cavity": ("cavity", "Lid-driven cavity, incompressible Navier-Stokes, 2-D"),
     "cavity-steady": ("cavity_steady", "Steady lid-driven cavity: momentum, continuity, pressure gauge, 2-D"),
+    "channel": ("channel", "Turbulent flow between two walls, incompressible Navier-Stokes, 3-D"),
     "convection": ("convection", "Convection of a sine wave at speeds up to 70, 1-D periodic"),
     "cylinder": ("cylinder", "Cylinder in a channel, incompressible Navier-Stokes, 2-D"),
     "cylinder-dfg": ("cylinder_dfg", "Cylinder in a channel: DFG benchmark 2D-2 at Re 100"),

@@ -1,0 +1,1 @@
+"""Turbulent flow between two walls: grid, transforms, wall-normal solves, stepping, subgrid models, statistics."""
