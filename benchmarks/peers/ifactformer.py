@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -178,9 +177,11 @@ def both(device: torch.device, recompute: bool) -> tuple[dict[str, nn.Module], d
 
 def require_equal(networks: dict[str, nn.Module], inputs: dict[str, Tensor], target: Tensor) -> None:
     """Raise unless outputs agree to 1e-5 and gradients to 1e-4 of their largest entries."""
-    outputs = {name: network(**inputs) for name, network in networks.items()}
-    for output in outputs.values():
+    outputs = {}
+    for name, network in networks.items():
+        output = network(**inputs)
         functional.mse_loss(output, target).backward()
+        outputs[name] = output.detach()
     difference = float((outputs["ours"] - outputs["peer"]).abs().max() / outputs["peer"].abs().max())
     worst = 0.0
     expected = dict(networks["peer"].named_parameters())
@@ -228,10 +229,16 @@ def own_peak(side: str, step: str, device: torch.device, recompute: bool) -> flo
         before = torch.cuda.memory_allocated(device)
         action(), action()
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
-    with open("/proc/self/statm") as file:
-        before = int(file.read().split()[1]) * resource.getpagesize()
+    before = resident("VmRSS")
     action(), action()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6
+    return resident("VmHWM") - before
+
+
+def resident(what: str) -> float:
+    """Memory of this process in MB, now (VmRSS) or at most (VmHWM, which unlike ru_maxrss knows of no parent)."""
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith(what + ":"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def peaks(options: argparse.Namespace) -> dict[str, float]:
