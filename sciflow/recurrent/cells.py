@@ -58,8 +58,8 @@ class PlainCell(Cell):
     ``W_d * psi_1(nu) h(nu + d)``, at most ``mixing`` steps of the set away along each axis. On a truncated set slices
     outside of it count as zero, so that the equivariance is lost from its edge inwards, one slice further each frame.
 
-    The kernel starts as ``identity`` times the one that keeps h, plus (1 - identity) times torch's random one: a memory
-    that fades slowly learns motion several times faster.
+    The kernel starts as ``identity`` times the one that keeps h, plus (1 - identity) times torch's random one, so that
+    memory fades slowly from the start.
 
     Source: Keller, Flow Equivariant Recurrent Neural Networks, NeurIPS 2025, arXiv:2507.14793; start near the identity:
     Le, Jaitly and Hinton, arXiv:1504.00941.

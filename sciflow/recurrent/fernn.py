@@ -45,7 +45,7 @@ class FERNN(SlicedRNN):
             declared flow; "closed" for all multiples up to a whole turn (equivariant to the end, and large); or a list
             of vectors in tensor order ((z,) y, x). Take R at least the largest motion per frame in cells.
         spacing: between neighbouring velocities. Moves by whole cells are exact; fractions go through Fourier modes,
-            exact for the moves, but activations alias: about 1e-3 with tanh on fields of 3 waves in 64 points.
+            exact for the moves, but activations alias: 2e-4 after 8 steps with tanh on fields of 3 waves in 64 points.
         width: channels of the memory.
         kernel: points of all convolutions along each axis, odd.
         layers: hidden layers of the decoder.
@@ -56,11 +56,10 @@ class FERNN(SlicedRNN):
         local: with "evidence", weigh at each point, smoothed over so many cells: for several drifts at once.
         residual: the frame of a slice is a change of the last frame moved by nu; with "evidence".
         activation: "relu", "tanh" or "gelu"; smooth ones alias less with fractional velocities.
-        identity: share of the identity in the initial W (0.7: memory that fades slowly learns motion much faster).
+        identity: share of the identity in the initial W, so that memory fades slowly from the start.
         bias: b and those of the decoder.
         boost: of velocity components, if the problem's Galilean symmetry names some; see `sciflow.recurrent.Boost`.
-        checkpoints: compute each step again for the gradient instead of keeping what it needs: half the memory with
-            the plain cell, far less with the gated one, for a third more time.
+        checkpoints: compute each step again for the gradient instead of keeping what it needs: less memory, more time.
 
     Raises:
         InputError: an option is out of range or does not go with another, a velocity moves along an axis whose flow the

@@ -94,7 +94,7 @@ def select(rows: Tensor, moves: Moves) -> Tensor:
 def gathered(gradient: Tensor, moves: Moves) -> Tensor:
     """The adjoint of `select`: each row receives the sum over its copies.
 
-    A selection for the interior and a sum over the few rows of the halo: several times faster than a sum over all.
+    A selection for the interior and a sum over the few rows of the halo.
     """
     result = gradient.index_select(1, moves.home)
     if moves.halo.numel():

@@ -33,11 +33,10 @@ def turned(images: Tensor, degrees: float) -> Tensor:
 def ring_turns(size: int, count: int) -> Tensor:
     """Matrices that turn a kernel of ``size`` x ``size`` weights by k/count of a whole turn, [count, size^2, size^2].
 
-    The 8 m weights at Chebyshev distance m of the middle are taken as equally spaced on a circle and moved along it,
-    with linear interpolation between neighbours. Exact for quarter turns, and for all eighths of a turn a permutation
-    of 3 x 3 weights; approximate otherwise. The sum of the weights is kept and no weight is amplified, which bilinear
-    interpolation on the square does not do (up to 1.3 times for 3 x 3), and on resolved images the turned kernel acts
-    about twice as nearly like the turned image of its action.
+    The 8 m weights at Chebyshev distance m of the middle are taken as equally spaced on a circle and moved along
+    it, with linear interpolation between neighbours. Exact for quarter turns, and for all eighths of a turn a
+    permutation of 3 x 3 weights; approximate otherwise. The sum of the weights is kept and no weight is amplified,
+    which bilinear interpolation on the square does not do (up to 1.3 times for 3 x 3).
     """
     middle = size // 2
     result = torch.zeros(count, size * size, size * size, dtype=torch.float64)
