@@ -47,7 +47,7 @@ def channel() -> Problem:
     gain = Parameter("gain", 0.5, unit="")
     inlet = Signal("inlet", 1 + gain * t, coefficients=(gain,), unit="m/s")(t)
     return Problem(
-        name="channel",
+        name="widening channel",
         fields=[velocity, p, c],
         parameters=[width, height],
         signals=[inlet],
