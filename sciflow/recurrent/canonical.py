@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from sciflow.operators.sizes import Requires, Sizes, Traits
 from sciflow.recurrent.boost import Boost
 from sciflow.recurrent.fernn import GRNN
 from sciflow.recurrent.model import as_rows
+from sciflow.recurrent.moves import moved
 
 
 @final
@@ -83,12 +83,31 @@ class CanonicalGRNN(nn.Module):
         """Take the normalised value of one cell per frame along each axis in each channel, [D, F]."""
         self.boost.set_speeds(speeds)
 
-    def forward(self, x: Tensor, *, frames: int | None = None, **others: Any) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        *,
+        parameters: Tensor,
+        signals: Tensor,
+        mask: Tensor,
+        coordinates: Tensor,
+        dt: Tensor,
+        inputs: Tensor,
+        frames: int | None = None,
+    ) -> Tensor:
         """The next frames; see :mod:`sciflow.operators` for the inputs."""
         drift = self.drift(x)
         clock = torch.arange(x.shape[1], device=x.device, dtype=x.dtype)
-        still = moved(x, -drift[:, None] * clock[:, None])
-        forecast = self.inner(still, frames=frames, **others)
+        forecast: Tensor = self.inner(
+            moved(x, -drift[:, None] * clock[:, None]),
+            parameters=parameters,
+            signals=signals,
+            mask=mask,
+            coordinates=coordinates,
+            dt=dt,
+            inputs=inputs,
+            frames=frames,
+        )
         later = x.shape[1] + torch.arange(forecast.shape[1], device=x.device, dtype=x.dtype)
         return moved(forecast, drift[:, None] * later[:, None])
 
@@ -111,26 +130,6 @@ class CanonicalGRNN(nn.Module):
         for part, points in zip(parts, correlation.shape[1:], strict=True):
             shifts.append(torch.where(part > points // 2, part - points, part).to(x.dtype) / self.refine)
         return torch.stack(shifts, 1)
-
-
-def moved(frames: Tensor, shifts: Tensor) -> Tensor:
-    """Frames [B, T, F, \\*S] moved by their shifts [B, T, D] in cells, f(x - s), by the phases of their Fourier modes.
-
-    The shortest wave on an even number of points takes the real part of its phase: exact for whole cells.
-    """
-    axes = tuple(range(3, frames.ndim))
-    spectrum = torch.fft.fftn(frames, dim=axes)
-    for number, axis in enumerate(axes):
-        points = frames.shape[axis]
-        wave = torch.fft.fftfreq(points, device=frames.device, dtype=frames.dtype)
-        angle = -2 * math.pi * shifts[:, :, number, None] * wave
-        phase = torch.polar(torch.ones_like(angle), angle)
-        if points % 2 == 0:
-            phase = torch.where(wave == -0.5, phase.real.to(phase.dtype), phase)
-        spectrum = spectrum * phase.view(
-            *phase.shape[:2], *[-1 if other == axis else 1 for other in range(2, axes[-1] + 1)]
-        )
-    return torch.fft.ifftn(spectrum, dim=axes).real
 
 
 def _refined(spectrum: Tensor, axis: int, factor: int) -> Tensor:

@@ -54,6 +54,8 @@ class FERNN(SlicedRNN):
         pool: "max" (bright objects on a dark ground), "mean", or "evidence": each slice gives a frame of its own, and
             they are weighed by how well each forecast the context (dense fields; V may be widened after training).
         local: with "evidence", weigh at each point, smoothed over so many cells: for several drifts at once.
+        winner: train only the slice that forecasts the first context frames best, in the frame that moves with it,
+            which costs little more than a network with one slice; with "evidence", for one drift of the whole field.
         residual: the frame of a slice is a change of the last frame moved by nu; with "evidence".
         activation: "relu", "tanh" or "gelu"; smooth ones alias less with fractional velocities.
         identity: share of the identity in the initial W, so that memory fades slowly from the start.
@@ -91,6 +93,7 @@ class FERNN(SlicedRNN):
         mixing: int = 0,
         pool: Pool = "max",
         local: float | None = None,
+        winner: bool = False,
         residual: bool = False,
         activation: Activation = "relu",
         identity: float = 0.7,
@@ -109,6 +112,7 @@ class FERNN(SlicedRNN):
             mixing=mixing,
             pool=pool,
             local=local,
+            winner=winner,
             residual=residual,
             activation=activation,
             identity=identity,

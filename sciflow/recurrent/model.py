@@ -83,10 +83,13 @@ class SequenceModel(nn.Module, Generic[State], ABC):
             sizes = replace(self.sizes, frames_out=wanted)
             check_inputs(sizes, x, parameters, signals, mask, coordinates, dt, inputs)
             self.require_grid(tuple(x.shape[3:]))
-        last = x.shape[1] + wanted - 1
+        return self.unrolled(x, parameters, signals, wanted)
+
+    def unrolled(self, x: Tensor, parameters: Tensor, signals: Tensor, frames: int) -> Tensor:
+        """The next frames [B, frames, C, *S] of context frames [B, T, C, *S]."""
         state = self.init_state(x[:, 0])
         results: list[Tensor] = []
-        for time in range(last):
+        for time in range(x.shape[1] + frames - 1):
             condition = torch.cat((parameters, signals[:, time], signals[:, time + 1]), 1)
             observed = time < x.shape[1]
             frame = x[:, time] if observed else results[-1].detach()

@@ -156,3 +156,23 @@ def _numbers(shape: Sequence[int], axes: Sequence[NDArray[np.int64]]) -> NDArray
     for points, numbers in zip(shape[1:], axes[1:], strict=True):
         rows = rows[..., None] * points + numbers
     return rows
+
+
+def moved(frames: Tensor, shifts: Tensor) -> Tensor:
+    """Frames [B, T, F, \\*S] moved by their shifts [B, T, D] in cells, f(x - s), by the phases of their Fourier modes.
+
+    The shortest wave on an even number of points takes the real part of its phase: exact for whole cells.
+    """
+    axes = tuple(range(3, frames.ndim))
+    spectrum = torch.fft.fftn(frames, dim=axes)
+    for number, axis in enumerate(axes):
+        points = frames.shape[axis]
+        wave = torch.fft.fftfreq(points, device=frames.device, dtype=frames.dtype)
+        angle = -2 * math.pi * shifts[:, :, number, None] * wave
+        phase = torch.polar(torch.ones_like(angle), angle)
+        if points % 2 == 0:
+            phase = torch.where(wave == -0.5, phase.real.to(phase.dtype), phase)
+        spectrum = spectrum * phase.view(
+            *phase.shape[:2], *[-1 if other == axis else 1 for other in range(2, axes[-1] + 1)]
+        )
+    return torch.fft.ifftn(spectrum, dim=axes).real

@@ -122,12 +122,13 @@ class Evidence(nn.Module):
 
     Args:
         local: standard deviation of the smoothing in cells; None takes one error for the whole field.
+        learned: whether beta is; else it stays at 4.
     """
 
-    def __init__(self, local: float | None) -> None:
+    def __init__(self, local: float | None, *, learned: bool = True) -> None:
         super().__init__()
         self.local = local
-        self.log_beta = nn.Parameter(torch.tensor(math.log(4.0)))
+        self.log_beta = nn.Parameter(torch.tensor(math.log(4.0)), requires_grad=learned)
 
     def errors(self, predicted: Tensor, frame: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Square errors of the slices' frames [B, V, N, F] against the true one [B, N, F]: [B, V, 1 or N]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC
 from dataclasses import dataclass
 from typing import Literal, final
@@ -16,12 +17,14 @@ from sciflow.recurrent.boost import Boost, BoostName
 from sciflow.recurrent.cells import Cell, GatedCell, Lift, PlainCell
 from sciflow.recurrent.convolution import Activation
 from sciflow.recurrent.model import SequenceModel, as_frame, as_rows, require_choice, require_odd
-from sciflow.recurrent.movers import Mover
+from sciflow.recurrent.movers import Drift, Mover
+from sciflow.recurrent.moves import at_rest, moved
 from sciflow.recurrent.readout import Decoder, Evidence, Largest, Mean, moved_maximum
 from sciflow.recurrent.velocities import Velocities
 
 Pool = Literal["max", "mean", "evidence"]
 CellName = Literal["plain", "gru"]
+_SEEN = 4  # context frames by which the slice to be trained is chosen: one drift shows after two
 
 
 @final
@@ -73,6 +76,7 @@ class SlicedRNN(SequenceModel[Memory], ABC):
         pool: Pool = "max",
         local: float | None = None,
         mixing: int = 0,
+        winner: bool = False,
         spacing: float = 1.0,
     ) -> None:
         super().__init__(sizes)
@@ -93,7 +97,12 @@ class SlicedRNN(SequenceModel[Memory], ABC):
         if pool != "evidence" and len(mover.velocities) > 1 and (residual or boost == "lift"):
             what = "residual" if residual else "boost 'lift'"
             raise InputError(f"{what} gives each velocity a frame of its own; weigh them with pool 'evidence'.")
-        self.residual, self.checkpoints = residual, checkpoints
+        if winner and (pool != "evidence" or local is not None or mixing or boost == "lift" or sizes.frames_in < 2):
+            raise InputError(
+                "winner trains one slice for the whole field; use it with pool 'evidence', at least two context "
+                "frames, and without local, mixing and boost 'lift'."
+            )
+        self.residual, self.checkpoints, self.winner = residual, checkpoints, winner
         self.boost = Boost(sizes, boost)
         self.cell: Cell
         if cell == "gru":
@@ -103,7 +112,9 @@ class SlicedRNN(SequenceModel[Memory], ABC):
         gates = self.cell.gates * width
         self.lift = Lift(sizes.fields, gates, sizes.dims, kernel, self.conditions, bias=bias)
         self.decoder = Decoder(width, sizes.fields, sizes.dims, kernel, layers, activation, bias=bias)
-        self.pool = Evidence(local) if pool == "evidence" else {"max": Largest, "mean": Mean}[pool]()
+        self.pool = (
+            Evidence(local, learned=not winner) if pool == "evidence" else {"max": Largest, "mean": Mean}[pool]()
+        )
 
     @property
     def velocities(self) -> Velocities:
@@ -121,6 +132,35 @@ class SlicedRNN(SequenceModel[Memory], ABC):
     def init_state(self, frame: Tensor) -> Memory:
         """Zero memory, for frames like the given one [B, F, *S]."""
         return Memory(tuple(frame.shape[2:]))
+
+    def unrolled(self, x: Tensor, parameters: Tensor, signals: Tensor, frames: int) -> Tensor:
+        """The next frames [B, frames, C, *S] of context frames [B, T, C, *S]."""
+        if not (self.winner and self.training):
+            return super().unrolled(x, parameters, signals, frames)
+        drift = self._winners(x[:, :_SEEN], parameters, signals)
+        clock = torch.arange(x.shape[1] + frames, device=x.device, dtype=x.dtype)
+        shifts = drift[:, None] * clock[:, None]
+        before, after = shifts.split([x.shape[1], frames], 1)
+        forecast = SequenceModel.unrolled(self._at_rest(), moved(x, -before), parameters, signals, frames)
+        return moved(forecast, after)
+
+    @torch.no_grad()
+    def _winners(self, x: Tensor, parameters: Tensor, signals: Tensor) -> Tensor:
+        """For each sample the velocity [B, D] of the slice that forecasts its frames best."""
+        state = self.init_state(x[:, 0])
+        for time in range(x.shape[1]):
+            condition = torch.cat((parameters, signals[:, time], signals[:, time + 1]), 1)
+            state = self.step(state, x[:, time], condition)
+        assert state.errors is not None
+        return x.new_tensor(self.velocities.vectors)[state.errors[..., 0].argmin(1)]
+
+    def _at_rest(self) -> SlicedRNN:
+        """The same weights with the velocity zero alone: what any slice is in a frame that moves with it."""
+        still, cell = copy.copy(self), copy.copy(self.cell)
+        still._modules, cell._modules = dict(self._modules), dict(self.cell._modules)
+        cell.mover = Drift(at_rest(self.velocities.dims))
+        still.cell, still.pool = cell, Largest()
+        return still
 
     def step(self, state: Memory, frame: Tensor, condition: Tensor, *, observed: bool = True) -> Memory:
         """The memory after a frame; see `sciflow.recurrent.model.SequenceModel.step`."""

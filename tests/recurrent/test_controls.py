@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from sciflow.core.errors import InputError
 from sciflow.operators import Flow, Sizes, build
-from sciflow.recurrent.canonical import CanonicalGRNN, moved
+from sciflow.recurrent.canonical import CanonicalGRNN
 from sciflow.recurrent.conv_lstm import ConvLSTM
+from sciflow.recurrent.moves import moved
 
 
 def given(sizes: Sizes, x: Tensor) -> dict[str, Tensor]:

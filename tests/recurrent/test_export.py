@@ -5,9 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sciflow.recurrent.canonical import CanonicalGRNN
 from sciflow.recurrent.fernn import FERNN
 
-OPTIONS = [{"mixing": 1}, {"cell": "gru", "pool": "evidence", "local": 2.0}, {"spacing": 0.5}]
+NETWORKS = [
+    (FERNN, {"mixing": 1}),
+    (FERNN, {"cell": "gru", "pool": "evidence", "local": 2.0}),
+    (FERNN, {"spacing": 0.5}),
+    (CanonicalGRNN, {"refine": 2}),
+]
 
 
 def arguments(batch):
@@ -23,11 +29,11 @@ def arguments(batch):
     }
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_export_with_any_batch(options, make_sizes):
+@pytest.mark.parametrize(("network", "options"), NETWORKS, ids=str)
+def test_export_with_any_batch(network, options, make_sizes):
     torch.manual_seed(0)
     sizes = make_sizes(1, frames_in=2)
-    network = FERNN(sizes, width=3, **options)
+    network = network(sizes, width=3, **options)
     shapes = {name: {0: torch.export.Dim("batch")} for name in arguments(2)}
     with torch.no_grad():
         program = torch.export.export(network.eval(), (), arguments(2), dynamic_shapes=shapes).module()

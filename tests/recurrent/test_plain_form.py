@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from sciflow.recurrent.convolution import PeriodicConv, recurrent_step
+from sciflow.recurrent import convolution
+from sciflow.recurrent.convolution import PeriodicConv, correlate, recurrent_step
 from sciflow.recurrent.fernn import FERNN, GRNN, GRNNPlus
 from sciflow.recurrent.moves import at_rest, plan
 from sciflow.recurrent.velocities import Velocities
@@ -140,3 +141,19 @@ def test_periodic_convolution(shape, kernel, channels):
     assert close(found, circular(image, layer.weight, layer.bias), 1e-13)
     rest = plan(at_rest(len(shape)), shape, (0,) * len(shape), torch.device("cpu"))
     assert torch.equal(rest.source, torch.arange(rest.source.numel()))
+
+
+@pytest.mark.parametrize("cached", [1, 2000, 2**19])
+@pytest.mark.parametrize(("shape", "kernel"), [((11,), (5,)), ((6, 7), (3, 5)), ((4, 5, 6), (3, 1, 3))], ids=str)
+def test_sums_of_products_are_the_gradient_of_a_convolution(shape, kernel, cached, monkeypatch):
+    """Whatever number of fields is taken at a time; five of them, so that the last part may be smaller."""
+    monkeypatch.setattr(convolution, "_CACHED", cached)
+    torch.manual_seed(0)
+    spread = tuple(n + k - 1 for n, k in zip(shape, kernel, strict=True))
+    image = torch.randn(5, 2, *spread, dtype=torch.float64)
+    weight = torch.randn(3, 2, *kernel, dtype=torch.float64, requires_grad=True)
+    result = CONVOLUTIONS[len(shape)](image, weight)
+    outer = torch.randn_like(result)
+    (wanted,) = torch.autograd.grad((result * outer).sum(), weight)
+    rows = [field.flatten(2).mT.contiguous() for field in (image, outer)]
+    assert torch.allclose(correlate(*rows, spread, kernel).transpose(0, 1), wanted, rtol=0, atol=1e-12)
