@@ -93,8 +93,8 @@ def rotation(rate: Any) -> Symmetry:
     """Invariance of scalar fields under turning at a constant rate c about the domain's centre: rate -> rate + c.
 
     Args:
-        rate: a `Parameter`, or several of them (one for each object), in radians per unit of time, positive from x
-            towards y.
+        rate: a `Parameter`, or several of them (one for each object): an angle per unit of time in the unit that it
+            declares, such as deg/s, positive from x towards y.
 
     Raises:
         InputError: the rate is no Parameter, or names one twice.

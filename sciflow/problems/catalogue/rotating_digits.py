@@ -1,8 +1,7 @@
 """Rotating digits: a sequence of images without equations, in which every object turns at a hidden rate of its own.
 
 A pixel is 1 m and a frame 1 s, so that rates are in degrees per frame. Rates of whole tens repeat after 36 frames.
-Those of
-digits beyond the number of `objects` mean nothing.
+Those of digits beyond the number of `objects` mean nothing.
 """
 
 from sciflow.problems import Box, Field, Parameter, Problem, Solver, coordinates, dealt, rotation, table
