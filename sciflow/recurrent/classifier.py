@@ -85,7 +85,7 @@ class SequenceClassifier(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in widths)
         chosen = _chosen(velocities)
-        moves = LearnedMover(chosen) if mover == "learned" else Drift(chosen)
+        moves = LearnedMover(chosen, identity) if mover == "learned" else Drift(chosen)
         self.cell = PlainCell(moves, widths[-1], 3, "tanh", identity)
         self.head = nn.Linear(widths[-1], classes)
 

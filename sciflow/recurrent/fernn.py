@@ -198,7 +198,7 @@ class GRNNPlus(SlicedRNN):
     ) -> None:
         super().__init__(
             sizes,
-            LearnedMover(Velocities.box(velocities, range(sizes.dims), sizes.dims)),
+            LearnedMover(Velocities.box(velocities, range(sizes.dims), sizes.dims), identity),
             width=width,
             kernel=kernel,
             layers=layers,

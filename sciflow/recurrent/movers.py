@@ -71,21 +71,24 @@ class LearnedMover(Mover):
     """Slice nu is convolved with a learned kernel of its own, the same for all channels.
 
     As many slices and the same cost as a `Drift`, whose kernels would be one at the place nu and zero elsewhere, but no
-    equivariance: the control "G-RNN+" of the paper, arXiv:2507.14793. Kernels start at random, as torch draws them.
+    equivariance: the control "G-RNN+" of the paper, arXiv:2507.14793. Kernels start near those that leave a slice where
+    it is, and apart by what is random in them; kernels that are random alone lose or blow up memory at the start.
 
     Args:
         velocities: says how many slices, and how far the kernels reach.
+        identity: share of the kernel that leaves a slice where it is.
     """
 
-    def __init__(self, velocities: Velocities) -> None:
+    def __init__(self, velocities: Velocities, identity: float) -> None:
         super().__init__()
         self.velocities = velocities
         vectors = velocities.vectors
         reach = [math.ceil(max(abs(vector[axis]) for vector in vectors)) for axis in range(velocities.dims)]
         self.reach = tuple(reach)
         size = [2 * width + 1 for width in reach]
-        spread = math.sqrt(2 / math.prod(size))
-        self.kernels = nn.Parameter(spread * torch.randn(len(velocities), *size))
+        kernels = (1 - identity) * math.prod(size) ** -0.5 * torch.randn(len(velocities), *size)
+        kernels[:, *reach] += identity
+        self.kernels = nn.Parameter(kernels)
 
     def exact_moves(self, shape: tuple[int, ...], halo: tuple[int, ...], device: torch.device) -> Moves | None:
         return None
