@@ -11,7 +11,7 @@ from sciflow.cli.output import Overrides, case_progress, parse_values
 
 
 def import_data(
-    layout: Annotated[str, typer.Argument(help="cfdbench, mnist, pdebench, well, or one of a plug-in.")],
+    layout: Annotated[str, typer.Argument(help="cfdbench, channel, mnist, pdebench, well, or one of a plug-in.")],
     source: Annotated[Path, typer.Argument(help="The file or folder to read.")],
     target: Annotated[Path, typer.Argument(help="The HDF5 data set to write.")],
     problem: Annotated[str | None, typer.Option(help="Problem that the data belong to.")] = None,

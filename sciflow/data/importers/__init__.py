@@ -25,6 +25,11 @@ importers.add(
     summary="the release of CFDBench: PROBLEM/SUBSET/caseNNNN/{u.npy, v.npy, case.json}",
 )
 importers.add(
+    "channel",
+    "sciflow.data.importers.channel:import_channel",
+    summary="a NumPy array of filtered turbulent channel flow, as published for Re_tau 180, 395 and 590",
+)
+importers.add(
     "mnist",
     "sciflow.data.importers.mnist:import_mnist",
     summary="a folder with the four IDX files of MNIST, as sequences of moving or rotating digits",
