@@ -33,6 +33,9 @@ def convolve(padded: Tensor, weight: Tensor, shape: tuple[int, ...]) -> Tensor:
         weight: the kernel.
         shape: points along each axis with the halo.
     """
+    if torch.is_autocast_enabled(padded.device.type):  # the gradient is written out for one number format
+        with torch.autocast(padded.device.type, enabled=False):
+            return convolve(padded.to(weight.dtype), weight, shape)
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return _convolve(padded, weight, shape)
     return _Convolution.apply(padded, weight, shape)
@@ -189,6 +192,9 @@ def recurrent_step(
     Returns:
         [B, V N, C]
     """
+    if torch.is_autocast_enabled(rows.device.type):
+        with torch.autocast(rows.device.type, enabled=False):
+            return recurrent_step(rows.to(weight.dtype), lifted.to(weight.dtype), weight, moves, activation)
     if torch.compiler.is_compiling() or not torch.is_grad_enabled():
         return _step(rows, lifted, weight, moves, activation)
     return _Step.apply(rows, lifted, weight, moves, activation)
