@@ -29,6 +29,9 @@ from sciflow.data.values import canonical, unusable
 CHUNK_BYTES = 16 * 2**10
 MARGIN_BYTES = 4 * 2**20
 COMPRESSIONS = (None, "gzip", "lzf")
+# The dimension grows while cases are appended, but is not unlimited: h5netcdf finds the length of an unlimited one by
+# opening every variable that has it, again and again, which made opening a file with 30 variables take seconds.
+MOST_CASES = 2**31 - 1
 _NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable. "
 _OWN_ATTRIBUTES = ("schema", "splits", "coordinates", "versions")
 NamedSplits = Mapping[str, Mapping[str, Sequence[int] | np.ndarray]]
@@ -179,7 +182,7 @@ class _Writer:
 
     def _create_dimension(self, dim: str, batch: xr.Dataset) -> None:
         if dim == "case":
-            scale = self._file.create_dataset(dim, (0,), np.int64, maxshape=(None,), chunks=(1024,))
+            scale = self._file.create_dataset(dim, (0,), np.int64, maxshape=(MOST_CASES,), chunks=(1024,))
         elif dim in batch.coords:
             scale = self._file.create_dataset(dim, data=batch[dim].values)
         else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from sciflow.core.errors import InputError
@@ -198,7 +199,7 @@ class _Suite:
             traits = self._traits(network)
             changes = traits.residual or (traits.recurrent and getattr(network, "residual", False))
             base = batch["x"][:, -1:] if changes else torch.zeros(())
-            optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+            optimiser = _adam(network, rate)
             for step in range(1, _STEPS // len(_RATES) + 1):
                 error = ((network(**batch) - base - target) * batch["mask"][:, None]).square().mean()
                 ensure(bool(error.isfinite()), f"the error on one batch is NaN or infinite at step {step}")
@@ -244,16 +245,19 @@ class _Suite:
         return traits
 
     def _settled(self) -> nn.Module:
-        """The network after a few steps, in evaluation mode."""
-        import torch
+        """A network after a few steps, in evaluation mode; the same for every check."""
+        return deepcopy(self._trained).eval()
 
+    @cached_property
+    def _trained(self) -> nn.Module:
         network, batch = self._new().train(), self._batch()
-        optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+        optimiser = _adam(network, 1e-3)
         for _ in range(_SETTLE):
             optimiser.zero_grad()
             (network(**batch) - self._target()).square().mean().backward()
             optimiser.step()
-        return network.eval()
+        optimiser.zero_grad()
+        return network
 
     def _batch(self) -> dict[str, Tensor]:
         """Random inputs of a network, the same each time."""
@@ -312,6 +316,14 @@ class _Suite:
         if sizes.mask:
             out.append(("mask", {**batch, "mask": batch["mask"].flip(-1)}))
         return out
+
+
+def _adam(network: nn.Module, rate: float) -> torch.optim.Adam:
+    """The optimiser, all tensors in one call where it can: small networks otherwise wait for it, not for gradients."""
+    import torch
+
+    fused = all(parameter.is_floating_point() for parameter in network.parameters())
+    return torch.optim.Adam(network.parameters(), lr=rate, fused=fused)
 
 
 def _like(output: torch.Tensor) -> torch.Tensor:

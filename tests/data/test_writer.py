@@ -29,6 +29,14 @@ def test_batches_are_appended_in_order(tmp_path):
     assert "numpy" in data.attrs["versions"]
 
 
+def test_no_dimension_is_unlimited(tmp_path):
+    # h5netcdf looks through all variables for the length of one that is, for each variable: opening took seconds.
+    path = write(tmp_path / "data.h5", batches(2))
+    with xr.open_dataset(path, engine="h5netcdf") as data:
+        assert data.encoding["unlimited_dims"] == set()
+        assert data.sizes["case"] == 4
+
+
 def test_fields_are_float32_unless_asked(tmp_path):
     u = np.random.default_rng(0).standard_normal((2, 3, 4))
     raw = from_arrays({"u": u}).xarray

@@ -7,7 +7,7 @@ kz over 0, 1, ..., -1, both without the Nyquist mode, which is zero. Values are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -44,6 +44,7 @@ class Modes:
         """(z, x) points of the finer grid, at least 3/2 times the points; one mode needs one point."""
         return tuple(1 if n == 1 else 2 * (-(-3 * n // 4)) for n in (self.nz, self.nx))  # type: ignore[return-value]
 
+    @partial(jax.jit, static_argnums=(0, 2), inline=True)
     def values(self, coefficients: jax.Array, points: tuple[int, int] | None = None) -> jax.Array:
         """Values at (z, x) points, those of the finer grid by default."""
         mz, mx = points or self.fine
@@ -53,11 +54,13 @@ class Modes:
         rest = mx // 2 + 1 - self.kx
         return jnp.fft.irfft2(jnp.pad(padded, ((0, 0), (0, 0), (0, rest))), (mz, mx), norm="forward")
 
+    @partial(jax.jit, static_argnums=0, inline=True)
     def coefficients(self, values: jax.Array) -> jax.Array:
         """Coefficients of values on a grid that carries at least these modes."""
         found = jnp.fft.rfft2(values, norm="forward")[..., : self.kx]
         return jnp.concatenate([found[:, : self.kz + 1], found[:, found.shape[1] - self.kz :]], 1)
 
+    @partial(jax.jit, static_argnums=(0, 2), inline=True)
     def cut(self, coefficients: jax.Array, fewer: Modes) -> jax.Array:
         """Coefficients of the modes that `fewer` has; modes that these lack are zero."""
         keep, kx = min(self.kz, fewer.kz), min(self.kx, fewer.kx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -28,10 +29,12 @@ class Modes:
         """The space axes, counted from the end."""
         return tuple(range(-len(self.shape), 0))
 
+    @partial(jax.jit, static_argnums=0, inline=True)
     def forward(self, field: jax.Array) -> jax.Array:
         """Transform of a real field."""
         return jnp.fft.rfftn(field, axes=self.axes)
 
+    @partial(jax.jit, static_argnums=0, inline=True)
     def backward(self, spectrum: jax.Array) -> jax.Array:
         """Real field of a spectrum."""
         return jnp.fft.irfftn(spectrum, s=self.shape, axes=self.axes)
@@ -70,6 +73,7 @@ class Modes:
         """The symbol on the wave numbers that products keep, zero elsewhere."""
         return self.symbol(orders) * self.mask()
 
+    @partial(jax.jit, static_argnums=0, inline=True)
     def tail(self, spectrum: jax.Array) -> jax.Array:
         """Share of a field's fluctuation amplitude that lies in the upper third of the kept wave numbers, [...].
 

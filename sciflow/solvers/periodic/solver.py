@@ -146,14 +146,14 @@ class Periodic(ReferenceSolver):
         """Fields by name [case, time, ...], largest spectral tail by case, steps per frame; `before` is spin-up."""
         system = self._system(cases, grid)
         values = {name: jnp.asarray(array) for name, array in numbers.items()}
-        state = system.modes.forward(jnp.stack([jnp.asarray(start[name]) for name in system.fields], axis=1))
+        state = system.modes.forward(np.stack([start[name] for name in system.fields], axis=1))
         state = _start(system, state, values, jnp.asarray(times[0] - before))
         if before:
             spacing = float(times[1] - times[0]) if len(times) > 1 else before
             early = np.linspace(times[0] - before, times[0], max(2, round(np.ceil(before / spacing)) + 1))
             state = self._march(system, state, values, early)[0][:, -1]
         spectra, steps = self._march(system, state, values, times)
-        finite = np.isfinite(np.asarray(jnp.sum(jnp.abs(spectra), axis=tuple(range(2, spectra.ndim)))))
+        finite = np.asarray(_finite(spectra))
         if not finite.all():
             case, frame = np.argwhere(~finite)[0]
             raise SciflowError(
@@ -187,8 +187,8 @@ class Periodic(ReferenceSolver):
                 np.unique(np.linspace(0, len(times) - 2, CHECKED_FRAMES).astype(int)) if len(times) > 1 else []
             ):
                 begin = jnp.asarray(times[frame])
-                better = _advance(system, 1, 2 * steps, spectra[:, frame], values, begin, spacing)[:, 1]
-                error = max(error, _relative(spectra[:, frame + 1], better))
+                better = _advance(system, 1, 2 * steps, _frame(spectra, frame), values, begin, spacing)
+                error = max(error, float(_relative(_frame(spectra, frame + 1), _frame(better, 1))))
             if error <= self.tolerance:
                 return spectra, steps
             # Fourth order says how many more steps are needed, once they are small enough; before that it overshoots.
@@ -268,10 +268,23 @@ def _advance(
     return _over_cases(system, one)(state, values)
 
 
-def _relative(first: jax.Array, second: jax.Array) -> float:
-    """Largest relative difference over the cases."""
+@jax.jit
+def _frame(spectra: jax.Array, index: int) -> jax.Array:
+    """One frame of all; compiled once for all indices."""
+    return jax.lax.dynamic_index_in_dim(spectra, index, 1, keepdims=False)
+
+
+@jax.jit
+def _finite(spectra: jax.Array) -> jax.Array:
+    """[case, time] whether all values are finite."""
+    return jnp.isfinite(jnp.sum(jnp.abs(spectra), axis=tuple(range(2, spectra.ndim))))
+
+
+@jax.jit
+def _relative(first: jax.Array, second: jax.Array) -> jax.Array:
+    """Largest relative difference over the cases, infinite where one is not finite."""
     axes = tuple(range(1, first.ndim))
     difference = jnp.sqrt(jnp.sum(jnp.abs(first - second) ** 2, axes))
     size = jnp.sqrt(jnp.sum(jnp.abs(second) ** 2, axes))
-    ratio = np.asarray(difference / jnp.maximum(size, jnp.finfo(size.dtype).tiny))
-    return float(np.where(np.isfinite(ratio), ratio, np.inf).max())
+    ratio = difference / jnp.maximum(size, jnp.finfo(size.dtype).tiny)
+    return jnp.max(jnp.where(jnp.isfinite(ratio), ratio, jnp.inf))

@@ -148,7 +148,7 @@ class LawScheme:
         """See `Spread.least`, for all cases [case, F]; None without diffusion."""
         if self._spread is None:
             return None
-        return jax.vmap(self._spread.least, (0, None, None, 0))(states, time, end, values)
+        return jax.jit(jax.vmap(self._spread.least, (0, None, None, 0)))(states, time, end, values)
 
     def _speeds(self, position: int, state: jax.Array, values: Values) -> list[jax.Array]:
         return list(evaluate(self._waves[position], state, values))
