@@ -36,8 +36,11 @@ SMALL: dict[str, dict[str, float]] = {
 
 # Compiling their solvers takes long, and tests/physics solves them anyway, against exact solutions if there are any.
 SOLVED_ELSEWHERE = {
-    "burgers-dirichlet", "channel", "cylinder", "cylinder-dfg", "dam", "fisher-kpp", "heat-rod", "navier-stokes-3d",
-    "schroedinger", "tube", "water-column", "wave",
+    "advection", "advection-diffusion", "allen-cahn", "burgers-dirichlet", "cahn-hilliard", "cavity", "cavity-steady",
+    "channel", "cylinder", "cylinder-dfg", "dam", "fisher-kpp", "fitzhugh-nagumo", "gray-scott", "heat-rod", "kdv",
+    "kolmogorov-flow", "kuramoto-sivashinsky", "navier-stokes-2d", "navier-stokes-3d", "porous-medium", "reaction",
+    "reaction-diffusion", "schroedinger", "shallow-water", "stefan", "swift-hohenberg", "tube", "water-column", "wave",
+    "wave-2d",
 }  # fmt: skip
 
 
