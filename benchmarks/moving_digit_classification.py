@@ -2,7 +2,7 @@
 
     python benchmarks/moving_digit_classification.py [--seconds S | --steps N] [--seeds N] [--folder results/...]
 
-Clips of one handwritten digit (8 x 8 pixels) that crosses a periodic canvas of 16 x 16 pixels at a constant hidden
+Clips of one handwritten digit (8 x 8 pixels) that crosses a periodic canvas of 12 x 12 pixels at a constant hidden
 velocity, in the manner of the shifted action clips of Keller (2025), arXiv:2507.14793. Each network is trained for the
 same time on velocities {0}^2 and on {-1, 0, 1}^2, and tested on velocities up to 0, 1 and 2 pixels per frame; digits of
 training, validation and test are different images. Flow-equivariant networks are also tested with the set of velocities
@@ -32,7 +32,7 @@ from sciflow.recurrent.classifier import SequenceClassifier
 from sciflow.recurrent.cnn3d import CNN3D
 from sciflow.solvers.images.clips import moving_clips
 
-CANVAS, SIZE, CLASSES, TRAINED, TESTED, WIDEST = 16, 8, 10, (0, 1), (0, 1, 2), 2
+CANVAS, SIZE, CLASSES, TRAINED, TESTED, WIDEST = 12, 8, 10, (0, 1), (0, 1, 2), 2
 OUT = Path(__file__).parent / "results" / "moving-digit-classification.md"
 SMALL: dict[str, Any] = {"widths": (8, 16), "kernels": (3, 3)}
 MODELS: dict[str, Callable[[], nn.Module]] = {
@@ -46,13 +46,13 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=90.0, help="of each training, on the clock")
+    parser.add_argument("--seconds", type=float, default=150.0, help="of each training, on the clock")
     parser.add_argument("--steps", type=int, help="updates of each training, instead of seconds")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each network")
-    parser.add_argument("--noise", type=float, default=0.5, help="standard deviation; digits have 0 to 1")
-    parser.add_argument("--frames", type=int, default=16, help="of a clip")
+    parser.add_argument("--noise", type=float, default=0.3, help="standard deviation; digits have 0 to 1")
+    parser.add_argument("--frames", type=int, default=8, help="of a clip")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=1e-2, help="learning rate of all networks")
+    parser.add_argument("--rate", type=float, default=5e-3, help="learning rate of all networks")
     parser.add_argument("--count", type=int, default=3000, help="training clips")
     parser.add_argument("--tests", type=int, default=400, help="test clips of each range of velocities")
     parser.add_argument("--device", default="cpu")
