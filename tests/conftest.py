@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage more rarely, and never look at what was imported: a tenth of the time went there."""
+    """Collect garbage more rarely, and never look at what was imported."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 

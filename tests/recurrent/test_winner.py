@@ -52,9 +52,11 @@ def test_each_sample_has_a_drift_of_its_own_and_evidence_finds_it_too(make_sizes
 
 @pytest.mark.parametrize(
     "options",
-    [{"pool": "max"}, {"pool": "evidence", "local": 2.0}, {"pool": "evidence", "mixing": 1}],
+    [{"pool": "max"}, {"local": 2.0}, {"mixing": 1}, {"boost": "lift"}, {"context": 1}],
     ids=str,
 )
 def test_refused_where_no_single_slice_forecasts(options, make_sizes):
+    options = {"pool": "evidence"} | options
+    sizes = make_sizes(1, rising=True, frames_in=options.pop("context", 4))
     with pytest.raises(InputError, match="winner trains one slice for the whole field"):
-        FERNN(make_sizes(1), winner=True, **options)
+        FERNN(sizes, winner=True, **options)

@@ -97,6 +97,8 @@ class LawScheme:
         self._waves = [compiled(problem, laws.fields, row) for row in reversed(laws.waves)]
         self._source = None if not any(laws.source) else compiled(problem, laws.fields, laws.source)
         self._spread = Spread(problem, laws, self._sides, self._spacing) if laws.spread else None
+        # One program for all runs on this grid.
+        self._least = None if self._spread is None else jax.jit(jax.vmap(self._spread.least, (0, None, None, 0)))
 
     def rate(self, state: jax.Array, time: jax.Array, case: dict[str, Any]) -> jax.Array:
         """Time derivative of the state: what flows into each cell, and the source."""
@@ -146,9 +148,7 @@ class LawScheme:
         self, states: jax.Array, time: jax.Array, end: jax.Array, values: Values
     ) -> tuple[jax.Array, jax.Array] | None:
         """See `Spread.least`, for all cases [case, F]; None without diffusion."""
-        if self._spread is None:
-            return None
-        return jax.jit(jax.vmap(self._spread.least, (0, None, None, 0)))(states, time, end, values)
+        return None if self._least is None else self._least(states, time, end, values)
 
     def _speeds(self, position: int, state: jax.Array, values: Values) -> list[jax.Array]:
         return list(evaluate(self._waves[position], state, values))
